@@ -1,0 +1,31 @@
+# Commands of the project; each sets up .venv on first use. Another interpreter: make setup PYTHON=python3.12
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint bench
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+# The whole benchmark on the bundled model, offline, on a CPU; the report is runs/demo/report/index.html.
+demo: $(STAMP)
+	$(BIN)/imagen-bench demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict imagen_bench
+
+# Speed as ratios measured in one run; nothing here passes or fails.
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks/sampling_speed.py

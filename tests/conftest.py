@@ -1,0 +1,97 @@
+"""A tiny CLIP with random weights in open_clip's own folder layout, so that the real loading code runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLIP_DIM = 16
+CONTEXT = 12
+WORDS = ("a", "the", "red", "green", "blue", "square", "circle", "cat", "cats", "dog", "on", "two", "left")
+MODEL = {
+    "embed_dim": CLIP_DIM,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16},
+    "text_cfg": {
+        "context_length": CONTEXT,
+        "vocab_size": len(WORDS) + 3,
+        "width": 32,
+        "heads": 2,
+        "layers": 2,
+        "pool_type": "eos",
+        "eos_id": 1,
+        "pad_id": 0,
+        "hf_tokenizer_name": "tokenizer",
+    },
+}
+PREPROCESS = {
+    "mean": [0.48, 0.46, 0.41],
+    "std": [0.27, 0.26, 0.28],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny CLIP with its own word tokenizer, 32 x 32 pixels, 16 dimensions, at most 12 tokens."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-clip"
+    folder.mkdir()
+    write_clip(folder, MODEL)
+    write_tokenizer(folder)
+    return folder
+
+
+def write_clip(folder: Path, model: dict[str, Any], seed: int = 0) -> None:
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        clip = open_clip.CLIP(**model)
+    save_file(clip.state_dict(), folder / "open_clip_model.safetensors")
+    config = {"model_cfg": model, "preprocess_cfg": PREPROCESS}
+    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def write_tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: index for index, word in enumerate(["<pad>", "</s>", "<unk>", *WORDS])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(str(folder))
+
+
+@pytest.fixture(scope="session")
+def t5_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A T5 encoder with random weights in transformers' own format, 16 channels wide."""
+    import torch
+    from transformers import T5Config, T5EncoderModel
+
+    from imagen_bench.tiny.text_encoder import TextEncoderConfig, train_tokenizer
+
+    folder = tmp_path_factory.mktemp("t5")
+    words = [
+        f"{number} {thing}"
+        for number in ("a red", "three", "an blue")
+        for thing in ("apple", "crab", "pears", "octopus")
+    ]
+    train_tokenizer(words, TextEncoderConfig(vocab_size=160), folder)
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=160, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, feed_forward_proj="gated-gelu",
+        is_encoder_decoder=False, use_cache=False,
+    )  # fmt: skip
+    T5EncoderModel(config).save_pretrained(str(folder))
+    return folder
