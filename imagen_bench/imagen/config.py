@@ -1,0 +1,122 @@
+"""Configurations of the networks and stages, as plain frozen data; `models/` and the paper's sizes are instances."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from imagen_bench.imagen.layers import AttentionKind
+from imagen_bench.imagen.schedule import Prediction, ScheduleKind
+
+
+class Frozen(BaseModel):
+    """Base of all configurations: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UNetConfig(Frozen):
+    """Shape of a U-Net; one entry a level, from the highest resolution to the lowest.
+
+    Attributes:
+        kind: "base" (ADM-style, Imagen F.1) or "efficient" (Efficient U-Net, Imagen B.1).
+        dim: channels at multiplier 1.
+        channel_mult: channels of each level as multiples of `dim`.
+        blocks: residual blocks of each level on the way down; the base U-Net has one more on the way up.
+        attention: kind of attention of each level.
+        head_dim: channels a head (base, 64 in the paper); used where `heads` is not set.
+        heads: number of heads of every attention layer (efficient, 8).
+        text_dim: width of the text encoder's embeddings.
+        cond_dim: width of time and pooled-text embedding; 4 * dim where not given.
+        pooling: how tokens become the pooled text vector.
+        low_res: whether an image of the stage before is an input (super-resolution).
+        patch_size: pixels are folded into channels by this factor before the first convolution and unfolded
+            after the last (1 in the paper; larger makes small models cheap).
+        skip_scale: factor on the long skips of the efficient U-Net, 1/sqrt(2) in the paper.
+    """
+
+    kind: Literal["base", "efficient"] = "base"
+    dim: int = Field(gt=0)
+    channel_mult: tuple[int, ...] = Field(min_length=1)
+    blocks: tuple[int, ...]
+    attention: tuple[AttentionKind, ...]
+    text_dim: int = Field(gt=0)
+    head_dim: int = Field(default=64, gt=0)
+    heads: int | None = None
+    cond_dim: int | None = None
+    pooling: Literal["attention", "mean"] = "attention"
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    low_res: bool = False
+    patch_size: int = Field(default=1, gt=0)
+    image_channels: int = 3
+    skip_scale: float = 2.0**-0.5
+    checkpointing: bool = False
+
+    @model_validator(mode="after")
+    def _same_levels(self) -> UNetConfig:
+        lengths = {len(self.channel_mult), len(self.blocks), len(self.attention)}
+        if len(lengths) != 1:
+            raise ValueError("channel_mult, blocks and attention must have one entry a level each")
+        return self
+
+    @property
+    def factor(self) -> int:
+        """Image height and width must be multiples of this."""
+        levels = len(self.channel_mult)
+        halvings = levels if self.kind == "efficient" and self.patch_size == 1 else levels - 1
+        return self.patch_size << halvings
+
+    def channels(self, level: int) -> int:
+        """Channels of a level."""
+        return self.dim * self.channel_mult[level]
+
+    def head_count(self, channels: int) -> int:
+        """Attention heads of a layer with this many channels."""
+        return self.heads or max(1, channels // self.head_dim)
+
+
+class DiffusionConfig(Frozen):
+    """What the network of a stage predicts, on which schedule, and how training weighs noise levels.
+
+    `max_weight` bounds the weight of a squared x0 error, so that an x0 network is not drawn to the last grain
+    of noise.
+    """
+
+    schedule: ScheduleKind = "cosine"
+    shift: int = 64
+    prediction: Prediction = "eps"
+    weighting: Literal["eps", "v", "min-snr"] = "eps"
+    min_snr_gamma: float = 5.0
+    max_weight: float | None = None
+
+
+class StageConfig(Frozen):
+    """One stage of the cascade: its network, its diffusion, its picture size and its low-resolution input.
+
+    Attributes:
+        image_size: height and width of the stage's images.
+        low_res_size: height and width of the stage before, None for the base.
+        aug_level_max: training draws the noise conditioning augmentation level from U(0, aug_level_max).
+        text_drop: rate at which the text is replaced by the null condition in training (10 % in the paper).
+        text_length: most tokens that the network sees.
+    """
+
+    name: str
+    image_size: int = Field(gt=0)
+    low_res_size: int | None = None
+    unet: UNetConfig
+    diffusion: DiffusionConfig = DiffusionConfig()
+    aug_level_max: float = Field(default=1.0, ge=0.0, le=1.0)
+    text_drop: float = Field(default=0.1, ge=0.0, le=1.0)
+    text_length: int = Field(default=128, gt=0)
+
+    @model_validator(mode="after")
+    def _low_res_agrees(self) -> StageConfig:
+        if (self.low_res_size is not None) != self.unet.low_res:
+            raise ValueError("low_res_size must be given exactly when unet.low_res is true")
+        if self.image_size % self.unet.factor:
+            raise ValueError(
+                f"image_size {self.image_size} is no multiple of {self.unet.factor}, which the U-Net halves by"
+            )
+        return self
