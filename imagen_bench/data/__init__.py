@@ -1,0 +1,1 @@
+"""Prompt sets, caption files, reference image sets and the training data of the bundled model."""

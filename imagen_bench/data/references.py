@@ -1,0 +1,194 @@
+"""Sets of images to compare with, or to score: a folder, or parquet in the layout of Hugging Face datasets.
+
+A set's digest covers the content of its images and not their names or order, which no distance depends on: a
+folder and a parquet file of the same image files have one digest, and a changed folder never has that of the
+old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from imagen_bench.errors import InputError
+from imagen_bench.files import digest_json, sha256_bytes, sha256_file
+
+if TYPE_CHECKING:
+    import torch
+
+PARQUET = ".parquet"
+IMAGE_COLUMN = "image"
+
+
+class ImageSet(Protocol):
+    """Images in a fixed order."""
+
+    @property
+    def name(self) -> str:
+        """What people call the set."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each image: its path below the folder, or the path that the parquet row states."""
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over the content of the image files, whatever their order."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
+        """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes.
+
+        Raises:
+            InputError: Names the image that cannot be read.
+        """
+
+
+def open_image_set(path: Path | str) -> ImageSet:
+    """Open a folder of images, a parquet file, or a folder of parquet shards.
+
+    Raises:
+        InputError: Nothing there, no image in it, or a parquet file without an `image` column of {bytes,
+        path}.
+    """
+    source = Path(path)
+    if source.is_file() and source.suffix.lower() == PARQUET:
+        return ParquetImageSet(source.stem, [source])
+    if source.is_file():
+        raise InputError(f"{str(source)!r} is no image set: expected a folder of images or a {PARQUET} file")
+    shards = sorted(source.rglob(f"*{PARQUET}")) if source.is_dir() else []
+    if shards:
+        from imagen_bench.images import SUFFIXES
+
+        if any(file.suffix.lower() in SUFFIXES for file in source.rglob("*")):
+            raise InputError(f"{str(source)!r} holds both images and parquet files: name one kind of them")
+        return ParquetImageSet(source.resolve().name, shards)
+    return FolderImageSet(source)
+
+
+class FolderImageSet:
+    """The images below a folder, sorted by path.
+
+    Args:
+        folder: Folder of png, jpg, jpeg, webp or bmp files, searched recursively.
+
+    Raises:
+        InputError: No such folder, or no images in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from imagen_bench.images import list_images
+
+        self.name = folder.resolve().name
+        self.paths = tuple(list_images(folder))
+        self.names = tuple(path.relative_to(folder).as_posix() for path in self.paths)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.paths)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 over the content of the image files."""
+        return _digest([sha256_file(path) for path in self.paths])
+
+    def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
+        """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
+        from imagen_bench.images import read_image
+
+        for start in range(0, len(self.paths), batch_size):
+            yield [read_image(path) for path in self.paths[start : start + batch_size]]
+
+
+class ParquetImageSet:
+    """The images of parquet files with a column `image` of {bytes, path}, as Hugging Face `datasets` writes.
+
+    Args:
+        name: What people call the set.
+        files: Parquet files, in order.
+
+    Raises:
+        InputError: A file is broken, lacks such a column, holds a row without bytes, or there are no rows.
+    """
+
+    def __init__(self, name: str, files: list[Path]) -> None:
+        self.name = name
+        self._files = files
+        for file in files:
+            _check_columns(file)
+        hashes: list[str] = []
+        names: list[str] = []
+        for row_name, data in self._rows():
+            names.append(row_name)
+            hashes.append(sha256_bytes(data))
+        if not names:
+            raise InputError(f"{str(files[0])!r} holds no rows: expected at least one image")
+        self.names = tuple(names)
+        self.digest = _digest(hashes)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.names)
+
+    def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
+        """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
+        from imagen_bench.images import decode_image
+
+        batch: list[torch.Tensor] = []
+        for name, data in self._rows():
+            batch.append(decode_image(data, name))
+            if len(batch) == batch_size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _rows(self) -> Iterator[tuple[str, bytes]]:
+        import pyarrow as pa
+
+        for file in self._files:
+            try:
+                yield from _read_rows(file)
+            except (pa.ArrowException, OSError) as error:
+                raise InputError(_broken(file, error)) from error
+
+
+def _read_rows(file: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of each image of a parquet file."""
+    import pyarrow.parquet as pq
+
+    number = 0
+    for table in pq.ParquetFile(file).iter_batches(batch_size=256, columns=[IMAGE_COLUMN]):
+        for cell in table.column(0).to_pylist():
+            if cell is None or cell["bytes"] is None:
+                raise InputError(f"row {number} of {str(file)!r} has no image bytes: write the dataset with its images")
+            yield cell["path"] or f"{file.name} row {number}", cell["bytes"]
+            number += 1
+
+
+def _check_columns(file: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(_broken(file, error)) from error
+    if IMAGE_COLUMN not in schema.names:
+        raise InputError(f"{str(file)!r} has columns {', '.join(schema.names)}; expected a column {IMAGE_COLUMN!r}")
+    kind = schema.field(IMAGE_COLUMN).type
+    parts = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+    if not {"bytes", "path"} <= set(parts):
+        raise InputError(f"column {IMAGE_COLUMN!r} of {str(file)!r} is {kind}; expected a struct of bytes and path")
+
+
+def _broken(file: Path, error: Exception) -> str:
+    return f"cannot read parquet file {str(file)!r}: {' '.join(str(error).split())[:200]}; write it again"
+
+
+def _digest(hashes: list[str]) -> str:
+    return digest_json(sorted(hashes))
