@@ -26,9 +26,7 @@ def coco(images: list[tuple[int, str]], notes: list[tuple[int, int, str]]) -> st
 
 
 def test_csv_with_quotes_newlines_and_a_byte_order_mark(tmp_path: Path) -> None:
-    file = write(
-        tmp_path / "c.csv", '\ufefffile_name,text,category\na.png,"a, ""red""\nsquare",color\nb.png,a cat,\n'
-    )
+    file = write(tmp_path / "c.csv", '\ufefffile_name,text,category\na.png,"a, ""red""\nsquare",color\nb.png,a cat,\n')
     assert load_captions(file).rows == (
         Caption("a.png", 'a, "red"\nsquare', "color"),
         Caption("b.png", "a cat"),

@@ -33,9 +33,7 @@ def write_folder(folder: Path, names: list[str]) -> Path:
 def write_parquet(file: Path, images: Sequence[bytes | None], column: str = "image") -> Path:
     rows = [{"bytes": data, "path": f"{index}.png"} for index, data in enumerate(images)]
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        pa.table({column: pa.array(rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))}), file
-    )
+    pq.write_table(pa.table({column: pa.array(rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))}), file)
     return file
 
 

@@ -1,0 +1,1 @@
+"""Scores of images: feature extractors, Fréchet distance, CLIP score and their intervals."""

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from imagen_bench.errors import InputError, ProtocolError
+from imagen_bench.metrics.extractors import open_extractor
+from imagen_bench.metrics.statistics import (
+    GaussianStatistics,
+    RunningMoments,
+    features_to_statistics,
+    load_statistics,
+    save_statistics,
+)
+
+
+@pytest.fixture
+def statistics() -> GaussianStatistics:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(50, 6))
+    return GaussianStatistics(features.mean(0), np.cov(features, rowvar=False), 50, "an-extractor", "ab" * 32, "dogs")
+
+
+def test_chunks_and_merge_order_equal_numpy() -> None:
+    features = np.random.default_rng(1).normal(size=(101, 7)).astype(np.float32) + 3
+    parts = np.split(features, [1, 20, 60])
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        total = RunningMoments(7)
+        for index in order:
+            part = RunningMoments(7)
+            part.update(parts[index])
+            total.merge(part)
+        wide = features.astype(np.float64)
+        assert total.n == 101
+        np.testing.assert_allclose(total.mean, wide.mean(axis=0), rtol=1e-13)
+        np.testing.assert_allclose(total.covariance, np.cov(wide, rowvar=False), rtol=0, atol=1e-12)
+
+
+def test_without_is_the_rest() -> None:
+    features = np.random.default_rng(2).normal(size=(40, 5))
+    all_of_them, rest = RunningMoments(5), RunningMoments(5)
+    all_of_them.update(features)
+    rest.update(features[7:])
+    left = all_of_them.without(features[:7])
+    assert left.n == 33
+    np.testing.assert_allclose(left.mean, rest.mean, atol=1e-14)
+    np.testing.assert_allclose(left.covariance, rest.covariance, atol=1e-13)
+
+
+def test_sums_are_float64_however_many_batches() -> None:
+    moments = RunningMoments(1)
+    for _ in range(2000):
+        moments.update(np.full((1, 1), 0.1, dtype=np.float32))
+    assert moments.sum.dtype == np.float64
+    assert moments.mean[0] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+def test_round_trip(statistics: GaussianStatistics, tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "dogs.safetensors"
+    save_statistics(file, statistics)
+    loaded = load_statistics(file, "an-extractor")
+    np.testing.assert_array_equal(loaded.mean, statistics.mean)
+    np.testing.assert_array_equal(loaded.covariance, statistics.covariance)
+    assert (loaded.n, loaded.extractor_id, loaded.digest, loaded.name) == (
+        50,
+        "an-extractor",
+        "ab" * 32,
+        "dogs",
+    )
+    first = file.read_bytes()
+    save_statistics(file, loaded)
+    assert file.read_bytes() == first
+
+
+def test_statistics_of_another_extractor_are_refused(statistics: GaussianStatistics, tmp_path: Path) -> None:
+    save_statistics(tmp_path / "s.safetensors", statistics)
+    with pytest.raises(ProtocolError, match="made with extractor an-extractor, but this run uses another"):
+        load_statistics(tmp_path / "s.safetensors", "another")
+
+
+GOOD = {"schema": 1, "n": 9, "extractor": "e", "digest": "d", "name": "x"}
+KEY = "imagen_bench_statistics"
+
+
+def said(**changes: object) -> dict[str, str]:
+    return {KEY: json.dumps({**GOOD, **changes})}
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "metadata", "message"),
+    [
+        (np.zeros(3), np.eye(3), {}, "schema None"),
+        (np.zeros(3), np.eye(3), {KEY: "{"}, "schema None"),
+        (np.zeros(3), np.eye(3), {KEY: "[1]"}, "schema None"),
+        (np.zeros(3), np.eye(3), said(schema=2), "schema 2, expected 1"),
+        (np.zeros(3), np.eye(3), said(digest=None), "digest = None, expected str"),
+        (np.zeros(3), np.eye(3), said(n="9"), "n = '9', expected int"),
+        (np.zeros(3), np.eye(3), said(n=1), "n = 1, expected at least 2"),
+        (np.zeros(3), np.eye(4), said(), "expected float64 D and D x D"),
+        (np.zeros(3, np.float32), np.eye(3), said(), "expected float64"),
+        (np.zeros(3), np.eye(3) * np.nan, said(), "NaN"),
+        (np.zeros(2), np.array([[1.0, 0.5], [0.0, 1.0]]), said(), "no covariance"),
+        (np.zeros(2), np.diag([1.0, -1.0]), said(), "no covariance"),
+    ],
+)
+def test_bad_files_are_told_apart(
+    mean: np.ndarray, covariance: np.ndarray, metadata: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "bad.safetensors"
+    save_file({"mean": mean, "covariance": covariance}, file, metadata=metadata or None)
+    with pytest.raises(InputError, match=message):
+        load_statistics(file)
+
+
+def test_missing_and_damaged_files(statistics: GaussianStatistics, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no statistics file"):
+        load_statistics(tmp_path / "none.safetensors")
+    file = tmp_path / "s.safetensors"
+    save_statistics(file, statistics)
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(InputError, match="or damaged"):
+        load_statistics(file)
+    with pytest.raises(InputError):
+        load_statistics(tmp_path)
+
+
+def test_features_of_a_stream(clip_folder: Path) -> None:
+    extractor = open_extractor(str(clip_folder), "cpu")
+    images = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8)
+    statistics = features_to_statistics([images[:4], list(images[4:])], extractor, "d" * 64, "noise")
+    features = extractor.image_features(images).numpy().astype(np.float64)
+    np.testing.assert_allclose(statistics.mean, features.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(statistics.covariance, np.cov(features, rowvar=False), atol=1e-6)
+    assert (statistics.n, statistics.dim, statistics.extractor_id) == (10, 16, extractor.id)
