@@ -1,0 +1,1 @@
+"""Reports from run folders: figures, tables and one page that opens offline."""
