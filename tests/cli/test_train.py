@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from imagen_bench.cli.main import main
+
+CONFIG = """
+task = "stage"
+out = "{out}"
+text_encoder = "{encoder}"
+
+[data]
+kind = "folder"
+root = "{images}"
+captions = "{images}/captions.csv"
+
+[stage]
+name = "base"
+image_size = 16
+
+[stage.unet]
+kind = "efficient"
+dim = 8
+channel_mult = [1, 2]
+blocks = [1, 1]
+attention = ["none", "self+text"]
+text_dim = 16
+head_dim = 8
+patch_size = 2
+
+[stage.diffusion]
+prediction = "x0"
+weighting = "v"
+max_weight = 20.0
+
+[recipe]
+steps = 4
+batch_size = 2
+learning_rate = 1e-3
+log_every = 2
+checkpoint_every = 2
+"""
+
+
+@pytest.fixture
+def job(t5_folder, tmp_path):
+    """A training configuration on a folder of three pictures with captions."""
+    import torch
+
+    from imagen_bench.images import write_png
+
+    images = tmp_path / "images"
+    for index in range(3):
+        write_png(images / f"{index}.png", torch.full((3, 40, 24), 80 * index, dtype=torch.uint8))
+    (images / "captions.csv").write_text("file,caption\n" + "".join(f"{index}.png,a red apple\n" for index in range(3)))
+    path = tmp_path / "train.toml"
+    path.write_text(CONFIG.format(out=tmp_path / "out", encoder=t5_folder, images=images))
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def test_a_stage_trains_from_a_folder_and_resumes(job, tmp_path):
+    done = run(job, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["out"] == str(tmp_path / "out" / "stage")
+    again = run(job)
+    assert again.exit_code == 1
+    assert "continue it with --resume" in again.stderr
+    more = run(job, "--resume", "--set", "recipe.steps=6")
+    assert more.exit_code == 0, more.output
+    assert len((tmp_path / "out" / "loss.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("recipe.stepz=3", "did you mean 'steps'"),
+        ("stage.unet.kind=unett", "stage.unet.kind"),
+        ("data.captions=nowhere.csv", "nowhere.csv"),
+        ("task=scorer", "needs 'scorer'"),
+        ("text_encoder=models/nothing", "nothing"),
+    ],
+)
+def test_wrong_jobs_are_refused_in_one_line(job, override, message, tmp_path):
+    done = run(job, "--set", override)
+    assert done.exit_code == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
+    assert not (tmp_path / "out" / "stage").exists()
+
+
+@pytest.mark.parametrize("name", ["text_encoder", "scorer", "base", "sr256"])
+def test_the_recipes_that_ship_are_valid(name):
+    from imagen_bench.assets import asset
+    from imagen_bench.tiny.jobs import load_train_config
+
+    config = load_train_config(asset(f"models/imagen-emoji/train/{name}.toml"))
+    assert config.data.kind == "emoji"
