@@ -111,9 +111,7 @@ class RunConfig(Section):
             missing = [weight for weight in weights if weight is not None and weight not in swept]
             if missing:
                 known = ", ".join(f"{weight:g}" for weight in swept)
-                raise ValueError(
-                    f"{key} has {missing[0]:g}, which is not in sweep.guidance_weights ({known})"
-                )
+                raise ValueError(f"{key} has {missing[0]:g}, which is not in sweep.guidance_weights ({known})")
         return self
 
 
@@ -145,9 +143,7 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(
-            f"cannot read configuration {str(path)!r}: {reason}; expected a TOML file"
-        ) from error
+        raise ConfigError(f"cannot read configuration {str(path)!r}: {reason}; expected a TOML file") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
@@ -192,9 +188,7 @@ def validate(model_cls: type[ModelT], data: Any, source: str) -> ModelT:
     try:
         return model_cls.model_validate(data)
     except ValidationError as error:
-        problems = [
-            _problem(model_cls, details["loc"], details) for details in error.errors(include_url=False)
-        ]
+        problems = [_problem(model_cls, details["loc"], details) for details in error.errors(include_url=False)]
     more = f"; and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
     raise ConfigError(f"{source}: {'; '.join(problems[:_MAX_REPORTED])}{more}")
 

@@ -38,9 +38,7 @@ def list_images(folder: Path | str) -> list[Path]:
     if not root.is_dir():
         raise InputError(f"no folder {str(root)!r}: expected a folder of images")
     found = [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    visible = [
-        path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts)
-    ]
+    visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts)]
     if not visible:
         kinds = " ".join(suffix[1:] for suffix in SUFFIXES)
         raise InputError(f"no images in {str(root)!r}: expected files of these kinds: {kinds}")
@@ -88,9 +86,7 @@ def decode_image(data: bytes, name: str) -> torch.Tensor:
     except UnidentifiedImageError as error:
         raise InputError(f"{name!r} is not an image: expected PNG, JPEG, WebP or BMP") from error
     except _BROKEN as error:
-        raise InputError(
-            f"image {name!r} is broken or truncated ({error}): write it again or remove it"
-        ) from error
+        raise InputError(f"image {name!r} is broken or truncated ({error}): write it again or remove it") from error
 
 
 def from_pil(image: Image.Image) -> torch.Tensor:
@@ -113,9 +109,7 @@ def to_pil(image: torch.Tensor) -> Image.Image:
         InputError: Another shape or dtype.
     """
     if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8:
-        raise InputError(
-            f"expected a uint8 image of shape 3 x H x W, found {image.dtype} {tuple(image.shape)}"
-        )
+        raise InputError(f"expected a uint8 image of shape 3 x H x W, found {image.dtype} {tuple(image.shape)}")
     return Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
@@ -153,9 +147,7 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
     if not images.is_floating_point():
         raise InputError(f"expected float images in [-1, 1], found {images.dtype}")
     if not bool(torch.isfinite(images).all()):
-        raise ModelError(
-            "the model produced NaN or infinite pixels: check its weights and the sampler's settings"
-        )
+        raise ModelError("the model produced NaN or infinite pixels: check its weights and the sampler's settings")
     return ((images.to(torch.float32) + 1) * 127.5).round().clamp(0, _WHITE).to(torch.uint8)
 
 
@@ -174,9 +166,7 @@ def contact_sheet(images: torch.Tensor, columns: int, pad: int = 2) -> torch.Ten
         InputError: Another shape or dtype, no image, or `columns` below 1.
     """
     if images.ndim != 4 or images.shape[0] < 1 or images.shape[1] != 3 or images.dtype != torch.uint8:
-        raise InputError(
-            f"expected uint8 images of shape N x 3 x H x W, found {images.dtype} {tuple(images.shape)}"
-        )
+        raise InputError(f"expected uint8 images of shape N x 3 x H x W, found {images.dtype} {tuple(images.shape)}")
     if columns < 1 or pad < 0:
         raise InputError(f"a contact sheet needs columns >= 1 and pad >= 0, found {columns} and {pad}")
     count, channels, height, width = images.shape
@@ -201,9 +191,7 @@ def _grey16_to_grey8(image: Image.Image) -> NDArray[np.uint8]:
 
 def _open(data: bytes, name: str) -> Image.Image:
     """Read the header of an image file, and refuse a giant before its pixels are decoded."""
-    too_large = (
-        f"image {name!r} is too large: expected at most {MAX_PIXELS // 1_000_000} megapixels; resize it"
-    )
+    too_large = f"image {name!r} is too large: expected at most {MAX_PIXELS // 1_000_000} megapixels; resize it"
     try:
         with warnings.catch_warnings():
             # Pillow warns somewhat below our limit.

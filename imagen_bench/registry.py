@@ -44,9 +44,7 @@ class Registry(Generic[T]):
 
         def add(item: T) -> T:
             if self._items.setdefault(name, item) is not item:
-                raise ConfigError(
-                    f"{self.kind} {name!r} is registered twice: choose another name for one of them"
-                )
+                raise ConfigError(f"{self.kind} {name!r} is registered twice: choose another name for one of them")
             return item
 
         return add

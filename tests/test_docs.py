@@ -34,9 +34,7 @@ def test_commands_exist_in_the_table(name: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_make_targets_and_links_exist(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    targets = set(
-        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    )
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert set(re.findall(r"^make ([a-z]+)", text, flags=re.MULTILINE)) <= targets
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert ((ROOT / name).parent / link).exists(), link

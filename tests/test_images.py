@@ -35,9 +35,7 @@ def pixel(path: Path, y: int = 0, x: int = 0) -> tuple[int, ...]:
 
 
 def noise(height: int, width: int) -> torch.Tensor:
-    return torch.randint(
-        0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:
@@ -51,8 +49,7 @@ def png_header(width: int, height: int) -> bytes:
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = [(b"IHDR", size), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
     chunks = [
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
@@ -254,9 +251,7 @@ def test_wrong_dtypes_are_refused() -> None:
 
 @given(st.integers(1, 7), st.integers(1, 9), st.integers(0, 3))
 def test_contact_sheet_holds_each_image_at_its_place(count: int, columns: int, pad: int) -> None:
-    images = (
-        torch.arange(count, dtype=torch.uint8).reshape(count, 1, 1, 1).expand(count, 3, 2, 4).contiguous()
-    )
+    images = torch.arange(count, dtype=torch.uint8).reshape(count, 1, 1, 1).expand(count, 3, 2, 4).contiguous()
     sheet = contact_sheet(images, columns, pad)
     wide = min(columns, count)
     assert sheet.shape == (3, pad + -(-count // wide) * (2 + pad), pad + wide * (4 + pad))

@@ -79,9 +79,7 @@ def test_broken_plugin_is_an_error_that_names_its_package(plugin: Path) -> None:
     (plugin / "demo_plugin.py").write_text("raise OSError('no such library')\n")
     things: Registry[int] = Registry("thing", "demo.things")
     for _ in range(2):
-        with pytest.raises(
-            ConfigError, match=r"thing plug-in 'extra'.*OSError: no such library.*demo-plugin"
-        ):
+        with pytest.raises(ConfigError, match=r"thing plug-in 'extra'.*OSError: no such library.*demo-plugin"):
             things.names()
 
 

@@ -69,9 +69,5 @@ def test_unpacked_wheel_finds_its_own_assets(wheel: Path, tmp_path: Path) -> Non
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = f"from imagen_bench.assets import asset\nfor name in {SHIPPED}: print(asset(name).as_posix())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines() == [
-        (tmp_path / "imagen_bench/_assets" / name).as_posix() for name in SHIPPED
-    ]
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [(tmp_path / "imagen_bench/_assets" / name).as_posix() for name in SHIPPED]

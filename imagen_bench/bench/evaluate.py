@@ -92,9 +92,7 @@ class Scoring:
         """
         found = []
         if truncated:
-            found.append(
-                f"{truncated} prompts are longer than the extractor reads; their ends are not scored"
-            )
+            found.append(f"{truncated} prompts are longer than the extractor reads; their ends are not scored")
         if self.reference is not None and min(self.n, self.reference.n) <= self.extractor.dim:
             found.append(
                 f"{self.n} images and {self.reference.n} reference images for {self.extractor.dim} feature "
@@ -170,8 +168,7 @@ def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) ->
     """
     samples = folder.samples()
     by_weight = {
-        weight: samples[samples["guidance_weight"] == weight]
-        for weight in sorted(set(samples["guidance_weight"]))
+        weight: samples[samples["guidance_weight"] == weight] for weight in sorted(set(samples["guidance_weight"]))
     }
     finished = {weight: rows for weight, rows in by_weight.items() if len(rows) == scoring.n}
     text = _text_features(folder, scoring, sorted(set(samples["prompt"])))
@@ -250,9 +247,7 @@ def _score(
     return results, [per_sample]
 
 
-def _tidy(
-    folder: RunFolder, scoring: Scoring, weight: float, results: dict[str, MetricResult]
-) -> list[list[Any]]:
+def _tidy(folder: RunFolder, scoring: Scoring, weight: float, results: dict[str, MetricResult]) -> list[list[Any]]:
     protocols = scoring.describe()["protocols"]
     model, prompt_set = folder.run["model"]["name"], folder.run["prompts"]["id"]
     return [
@@ -272,9 +267,7 @@ def _tidy(
     ]
 
 
-def _write_scores(
-    folder: RunFolder, score_rows: Sequence[Sequence[Any]], sample_rows: Iterable[pd.DataFrame]
-) -> None:
+def _write_scores(folder: RunFolder, score_rows: Sequence[Sequence[Any]], sample_rows: Iterable[pd.DataFrame]) -> None:
     import pandas as pd
 
     scores = pd.DataFrame(score_rows, columns=list(SCORE_COLUMNS))

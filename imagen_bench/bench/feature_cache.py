@@ -26,9 +26,7 @@ def extractor_folder(short_name: str, extractor_id: str) -> str:
     return f"{readable}-{sha256_bytes(extractor_id.encode())[:8]}"
 
 
-def cached_features(
-    file: Path, extractor_id: str, sources: Sequence[str], extract: Callable[[], Features]
-) -> Features:
+def cached_features(file: Path, extractor_id: str, sources: Sequence[str], extract: Callable[[], Features]) -> Features:
     """Return the features in `file` if they are of these sources, else extract and write them.
 
     Args:

@@ -78,9 +78,7 @@ def make_gallery(
     from imagen_bench.images import write_png
 
     chosen = _shown(config, prompts)
-    missing = [
-        row for row in chosen if not folder.gallery_path(weight, row.prompt_id, SAMPLE_INDEX).is_file()
-    ]
+    missing = [row for row in chosen if not folder.gallery_path(weight, row.prompt_id, SAMPLE_INDEX).is_file()]
     size = batch_size_of(config.model)
     with progress_bar("gallery", total=len(chosen), done=len(chosen) - len(missing), show=progress) as bar:
         for start in range(0, len(missing), size):
@@ -108,9 +106,7 @@ def _enlarge(
     files = folder.image_files(weight, SAMPLE_INDEX)
     absent = [row.prompt_id for row in batch if row.prompt_id not in files]
     if absent:
-        raise RunFolderError(
-            f"{folder.path} has no sample of prompt '{absent[0]}' at w={weight:g}; generate it first"
-        )
+        raise RunFolderError(f"{folder.path} has no sample of prompt '{absent[0]}' at w={weight:g}; generate it first")
     images = torch.stack([read_image(files[row.prompt_id]) for row in batch])
     seeds = [sample_seed(config.seed, row.prompt_id, SAMPLE_INDEX) for row in batch]
     enlarged = generator.super_resolve(images, [row.prompt for row in batch], seeds)

@@ -57,9 +57,7 @@ def plan_samples(config: RunConfig, prompts: PromptSet) -> list[PlannedSample]:
     weights = config.sweep.guidance_weights
     folders = {weight_folder(weight): weight for weight in weights}
     if len(folders) < len(weights):
-        raise ConfigError(
-            f"sweep.guidance_weights {list(weights)} agree in their first 6 digits; remove near-copies"
-        )
+        raise ConfigError(f"sweep.guidance_weights {list(weights)} agree in their first 6 digits; remove near-copies")
     return [
         PlannedSample(prompt, row_number, index, sample_seed(config.seed, prompt.prompt_id, index), weight)
         for weight in weights
@@ -105,9 +103,7 @@ def _batches(missing: Sequence[PlannedSample], size: int) -> list[Sequence[Plann
     by_weight: dict[float, list[PlannedSample]] = {}
     for item in missing:
         by_weight.setdefault(item.guidance_weight, []).append(item)
-    return [
-        items[start : start + size] for items in by_weight.values() for start in range(0, len(items), size)
-    ]
+    return [items[start : start + size] for items in by_weight.values() for start in range(0, len(items), size)]
 
 
 def _make_batch(folder: RunFolder, generator: Generator, batch: Sequence[PlannedSample]) -> list[Sample]:
@@ -115,9 +111,7 @@ def _make_batch(folder: RunFolder, generator: Generator, batch: Sequence[Planned
 
     weight = batch[0].guidance_weight
     started = time.perf_counter()
-    returned = generator.generate(
-        [item.prompt.prompt for item in batch], [item.seed for item in batch], weight
-    )
+    returned = generator.generate([item.prompt.prompt for item in batch], [item.seed for item in batch], weight)
     seconds = (time.perf_counter() - started) / len(batch)
     images = check_images(returned, len(batch), f"generator '{generator.name}'")
     samples = []

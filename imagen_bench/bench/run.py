@@ -136,9 +136,7 @@ def limited(config: RunConfig, limit: int | None) -> RunConfig:
     return validate(RunConfig, apply_overrides(dump_config(config), [f"prompts.limit={limit}"]), "--limit")
 
 
-def run_record(
-    config: RunConfig, generator: Generator, prompts: PromptSet, scoring: Scoring
-) -> dict[str, Any]:
+def run_record(config: RunConfig, generator: Generator, prompts: PromptSet, scoring: Scoring) -> dict[str, Any]:
     """Return what run.json says about a run that starts now; `timing` is added by the stages."""
     return {
         "name": config.name,

@@ -70,15 +70,11 @@ class RunFolder:
         path = Path(path)
         file = path / "run.json"
         if not file.is_file():
-            raise RunFolderError(
-                f"{path} holds no run.json, expected a run folder; give the --out of a `run` command"
-            )
+            raise RunFolderError(f"{path} holds no run.json, expected a run folder; give the --out of a `run` command")
         try:
             run = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise RunFolderError(
-                f"{file} is not JSON ({error}); restore it or start in a new folder"
-            ) from None
+            raise RunFolderError(f"{file} is not JSON ({error}); restore it or start in a new folder") from None
         schema = run.get("schema") if isinstance(run, dict) else None
         if schema != SCHEMA:
             raise RunFolderError(
@@ -140,9 +136,7 @@ class RunFolder:
 
         file = self.path / "scores.csv"
         if not file.is_file():
-            raise RunFolderError(
-                f"{self.path} has no scores.csv yet; finish the run with the same `run` command"
-            )
+            raise RunFolderError(f"{self.path} has no scores.csv yet; finish the run with the same `run` command")
         text = ["model", "prompt_set", "category", "metric", "protocol"]
         numbers = {column: float for column in ("guidance_weight", "value", "low", "high")}
         frame = pd.read_csv(file, dtype=dict.fromkeys(text, str), na_filter=False)
@@ -220,9 +214,7 @@ def frame_to_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 def samples_digest(samples: pd.DataFrame) -> str:
     """Return the digest of a table of samples' identities and images; times do not enter."""
-    columns = [
-        samples[name].tolist() for name in ("prompt_id", "index", "guidance_weight", "category", "sha256")
-    ]
+    columns = [samples[name].tolist() for name in ("prompt_id", "index", "guidance_weight", "category", "sha256")]
     return digest_json(columns)
 
 
@@ -247,13 +239,10 @@ def refuse_foreign(path: Path) -> None:
         raise RunFolderError(f"{path} is a file, expected a folder; give another --out")
     if not path.is_dir() or (path / "run.json").is_file():
         return
-    foreign = sorted(
-        item.name for item in path.iterdir() if item.name != LOCK_NAME and not _is_temporary(item)
-    )
+    foreign = sorted(item.name for item in path.iterdir() if item.name != LOCK_NAME and not _is_temporary(item))
     if foreign:
         raise RunFolderError(
-            f"{path} is not empty and holds no run.json (found '{foreign[0]}'); "
-            "give a new or empty folder as --out"
+            f"{path} is not empty and holds no run.json (found '{foreign[0]}'); give a new or empty folder as --out"
         )
 
 

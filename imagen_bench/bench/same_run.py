@@ -42,8 +42,7 @@ def refuse_other_run(path: Path, there: Mapping[str, Any], asked: Mapping[str, A
             differing += [f"{section} ({line})" for line in config_differences(before, now)]
     if differing:
         raise RunFolderError(
-            f"{path} holds another run: {'; '.join(differing)}; "
-            "give another --out, or ask for the run that is there"
+            f"{path} holds another run: {'; '.join(differing)}; give another --out, or ask for the run that is there"
         )
 
 

@@ -70,10 +70,7 @@ def _cell(row: pd.Series[Any]) -> str:
 
 def _aligned(table: list[list[str]]) -> list[str]:
     widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def _or_none(value: Any) -> Any:

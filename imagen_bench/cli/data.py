@@ -41,7 +41,7 @@ def emoji(out: Path, tarballs: Path | None, as_json: bool) -> None:
 
 
 @command.command("emoji-reference")
-@click.option("--root", required=True, type=click.Path(file_okay=False, path_type=Path), help="Set made by `data emoji`.")
+@click.option("--root", required=True, type=click.Path(file_okay=False, path_type=Path), help="Set of `data emoji`.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Parquet file to write.")
 @click.option("--count", default=1000, show_default=True, type=click.IntRange(min=1), help="Number of pictures.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of all choices.")

@@ -10,12 +10,8 @@ from imagen_bench.cli.interrupt import one_line_on_interrupt
 
 
 @click.command(name="demo")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name of the demo's config>."
-)
-@click.option(
-    "--quick", is_flag=True, help="Fewer prompts, weights and sampler steps: a first look in a short time."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name of the demo's config>.")
+@click.option("--quick", is_flag=True, help="Fewer prompts, weights and sampler steps: a first look in a short time.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; open no model, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(out: Path | None, quick: bool, dry_run: bool, as_json: bool) -> None:

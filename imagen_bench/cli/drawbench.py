@@ -102,8 +102,7 @@ def _run_and_weight(argument: str) -> tuple[Path, float]:
     if len(weights) > 1:
         known = ", ".join(f"{weight:g}" for weight in weights)
         raise InputError(
-            f"{argument} has images at several guidance weights ({known}); "
-            f"choose one, as in {argument}@{weights[0]:g}"
+            f"{argument} has images at several guidance weights ({known}); choose one, as in {argument}@{weights[0]:g}"
         )
     return Path(argument), weights[0]
 
@@ -130,9 +129,7 @@ def _as_json(study: Study) -> str:
 
 def _as_text(study: Study) -> str:
     per_side = "1 image" if study.samples_per_side == 1 else f"{study.samples_per_side} images"
-    zips = ", ".join(f"sheet_{sheet}.zip" for sheet in study.sheets[:3]) + (
-        ", ..." if len(study.sheets) > 3 else ""
-    )
+    zips = ", ".join(f"sheet_{sheet}.zip" for sheet in study.sheets[:3]) + (", ..." if len(study.sheets) > 3 else "")
     return (
         f"study {study.study_id}: {len(study.sheets)} sheets of {study.prompts} comparisons, "
         f"{per_side} a side\n"

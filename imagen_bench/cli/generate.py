@@ -21,9 +21,7 @@ _SHEET_COLUMNS = 8
 @click.command(name="generate")
 @click.option("--model", required=True, help="Short name, path or hub id of the model.")
 @click.option("--generator", default="bundled", show_default=True, help="Which generator opens the model.")
-@click.option(
-    "--prompt", "prompts", required=True, multiple=True, help="Text of an image; give it again for more."
-)
+@click.option("--prompt", "prompts", required=True, multiple=True, help="Text of an image; give it again for more.")
 @click.option(
     "--guidance",
     type=click.FloatRange(min=0),
@@ -38,9 +36,7 @@ _SHEET_COLUMNS = 8
     show_default=True,
     help="Seed of sample 0.",
 )
-@click.option(
-    "--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each prompt."
-)
+@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each prompt.")
 @click.option("--set", "overrides", multiple=True, metavar="OPTION=VALUE", help="An option of the generator.")
 @click.option("--stage", help="Stage of a cascade to stop at, such as base or cascade.")
 @click.option(
@@ -81,9 +77,7 @@ def command(
             for file, text, number in zip(written[1:], texts, seeds, strict=False)
         ]
         result = {"sheet": str(written[0]), "images": rows}
-        click.echo(
-            json.dumps(result, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, written))
-        )
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, written)))
 
 
 def _generate(

@@ -32,9 +32,7 @@ def list_models(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the configuration and the list of files as JSON."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print the configuration and the list of files as JSON.")
 def show(name: str, as_json: bool) -> None:
     """Show the card of NAME: a model that ships with the package, or a model folder."""
     from imagen_bench.config import read_toml

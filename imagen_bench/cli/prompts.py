@@ -51,9 +51,7 @@ def show(name: str, category: str | None, limit: int | None, as_json: bool) -> N
     rows = [row for row in prompts.rows if category in (None, row.category)][:limit]
     if as_json:
         header = {"id": prompts.id, "version": prompts.version, "digest": prompts.digest, "n": len(prompts)}
-        click.echo(
-            json.dumps({**header, "rows": [asdict(row) for row in rows]}, indent=2, ensure_ascii=False)
-        )
+        click.echo(json.dumps({**header, "rows": [asdict(row) for row in rows]}, indent=2, ensure_ascii=False))
         return
     for row in rows:
         click.echo(f"{row.prompt_id}\t{row.category}\t{row.prompt}")

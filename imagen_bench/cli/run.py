@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(name="run")
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name of the config>."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name of the config>.")
 @click.option(
     "--set",
     "overrides",
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help='As in the file: --set "sweep.guidance_weights=[1,2]".',
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1), help="Use the first N prompts only (recorded in the run)."
-)
+@click.option("--limit", type=click.IntRange(min=1), help="Use the first N prompts only (recorded in the run).")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; open no model, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -71,9 +67,7 @@ def execute(config: RunConfig, out: Path | None, limit: int | None, *, dry_run: 
 def _plan_text(plan: RunPlan) -> str:
     weights = ", ".join(f"{weight:g}" for weight in plan.guidance_weights)
     state = "continued" if plan.continues else "new"
-    counts = (
-        f"{plan.prompts:,} prompts x {plan.samples_per_prompt} samples x {len(plan.guidance_weights)} weights"
-    )
+    counts = f"{plan.prompts:,} prompts x {plan.samples_per_prompt} samples x {len(plan.guidance_weights)} weights"
     return "\n".join(
         [
             f"run      {plan.name} ({state}) in {plan.out}",

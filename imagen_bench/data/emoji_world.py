@@ -20,6 +20,7 @@ from imagen_bench.data.emoji import Concept, read_concepts, sprite_path
 from imagen_bench.data.emoji_sources import SOURCES
 from imagen_bench.data.wording import article, count_phrase, is_countable, with_article
 from imagen_bench.errors import ConfigError, InputError
+from imagen_bench.files import digest_json, sha256_file
 
 GRID = 64
 COLOURS = {
@@ -135,6 +136,12 @@ class EmojiWorld:
         }  # fmt: skip
         self._trimmed = lru_cache(maxsize=None)(self._read_trimmed)
         self._sprites = lru_cache(maxsize=_CACHED_SPRITES)(self._load_sprite)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the sprites that scenes of this split are composed from: what a training saw."""
+        paths = (sprite_path(self.root, style, item.concept) for style in self.config.styles for item in self.concepts)
+        return digest_json({f"{path.parent.name}/{path.name}": sha256_file(path) for path in paths})
 
     def scene(self, rng: Rng, kind: str | None = None, concepts: tuple[str, ...] = ()) -> Scene:
         """A random scene; the same generator state gives the same scene.

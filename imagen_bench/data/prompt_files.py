@@ -77,9 +77,7 @@ def read_jsonl(path: Path) -> list[RawPrompt]:
         except (ValueError, RecursionError) as error:
             raise InputError(f"{where}: not valid JSON: {error}; expected one object a line") from error
         if not isinstance(record, dict):
-            raise InputError(
-                f'{where}: found {type(record).__name__}, expected an object such as {{"prompt": "..."}}'
-            )
+            raise InputError(f'{where}: found {type(record).__name__}, expected an object such as {{"prompt": "..."}}')
         rows.append(_row(record, _columns(list(record), where), f"line {number}", str(path)))
     return rows
 
@@ -91,18 +89,12 @@ def read_parquet(path: Path) -> list[RawPrompt]:
 
     try:
         schema = pq.read_schema(path)
-        names = [
-            item.name for item in schema if not (pa.types.is_nested(item.type) or _is_binary(pa, item.type))
-        ]
+        names = [item.name for item in schema if not (pa.types.is_nested(item.type) or _is_binary(pa, item.type))]
         columns = _columns(names, str(path))
         records = pq.read_table(path, columns=names).to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable parquet file ({_first_line(error)}); write it again"
-        ) from error
-    return [
-        _row(record, columns, f"row {number}", str(path)) for number, record in enumerate(records, start=1)
-    ]
+        raise InputError(f"{path}: not a readable parquet file ({_first_line(error)}); write it again") from error
+    return [_row(record, columns, f"row {number}", str(path)) for number, record in enumerate(records, start=1)]
 
 
 READERS: Mapping[str, Callable[[Path], list[RawPrompt]]] = {
@@ -140,9 +132,7 @@ def _columns(names: Sequence[str], where: str) -> dict[str, str]:
     for meaning, spellings in _COLUMNS.items():
         matches = [name for name in names if name.strip() in spellings]
         if len(matches) > 1:
-            raise InputError(
-                f"{where}: both {matches[0]!r} and {matches[1]!r} could be the {meaning}; rename one"
-            )
+            raise InputError(f"{where}: both {matches[0]!r} and {matches[1]!r} could be the {meaning}; rename one")
         if matches:
             found[meaning] = matches[0]
     if "prompt" not in found:
@@ -157,11 +147,7 @@ def _row(record: Mapping[str, Any], columns: Mapping[str, str], where: str, sour
     if not isinstance(prompt, str):
         raise InputError(f"{source}, {where}: the prompt is {prompt!r}, expected text; put it in quotes")
     named = {meaning: _as_text(record.get(name)) for meaning, name in columns.items()}
-    meta = {
-        name: text
-        for name, value in record.items()
-        if name not in columns.values() and (text := _as_text(value))
-    }
+    meta = {name: text for name, value in record.items() if name not in columns.values() and (text := _as_text(value))}
     return RawPrompt(where, prompt, named.get("prompt_id") or None, named.get("category", ""), meta)
 
 
@@ -173,9 +159,7 @@ def _as_text(value: object) -> str:
 
 
 def _is_binary(pa: Any, kind: Any) -> bool:
-    return bool(
-        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
-    )
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def _first_line(error: BaseException) -> str:

@@ -109,9 +109,7 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
     if (path / DEFINITION).is_file():
         return load_bench(path)
     if path.is_file():
-        raise InputError(
-            f"{path}: a prompt file ends in {_endings()}, found {path.suffix or 'no ending'!r}; rename it"
-        )
+        raise InputError(f"{path}: a prompt file ends in {_endings()}, found {path.suffix or 'no ending'!r}; rename it")
     if path.is_dir():
         raise InputError(f"{path}: this folder holds no {DEFINITION}; name the prompt file itself")
     return prompt_sets.get(name_or_path)()
@@ -159,14 +157,10 @@ def read_prompt_file(path: Path) -> PromptSet:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(
-            f"{path}: a prompt file ends in {_endings()}, found {path.suffix or 'no ending'!r}; rename it"
-        )
+        raise InputError(f"{path}: a prompt file ends in {_endings()}, found {path.suffix or 'no ending'!r}; rename it")
     if not path.is_file():
         names = prompt_sets.names()
-        raise InputError(
-            f"no prompt file {str(path)!r}: check the path; as for built-in sets, {_hint(path, names)}"
-        )
+        raise InputError(f"no prompt file {str(path)!r}: check the path; as for built-in sets, {_hint(path, names)}")
     raw = reader(path)
     if not raw:
         raise InputError(f"{path}: no prompts found; expected at least one row")
@@ -194,12 +188,8 @@ def build_prompt_set(set_id: str, version: str, raw: Sequence[RawPrompt], source
         # File systems that ignore case would let one prompt's images overwrite the other's.
         first = seen.setdefault(prompt_id.casefold(), row.where)
         if first != row.where:
-            raise InputError(
-                f"{where}: prompt_id {prompt_id!r} was given before, in {first}; ids must be unique"
-            )
-        rows.append(
-            Prompt(prompt_id, _checked_prompt(row.prompt, where), _category(row.category, where), row.meta)
-        )
+            raise InputError(f"{where}: prompt_id {prompt_id!r} was given before, in {first}; ids must be unique")
+        rows.append(Prompt(prompt_id, _checked_prompt(row.prompt, where), _category(row.category, where), row.meta))
     digest = digest_json([[row.prompt_id, row.prompt, row.category] for row in rows])
     return PromptSet(set_id, version, digest, tuple(rows))
 
@@ -207,11 +197,7 @@ def build_prompt_set(set_id: str, version: str, raw: Sequence[RawPrompt], source
 def _checked_id(prompt_id: str | None, where: str) -> str:
     if prompt_id is None:
         raise InputError(f"{where}: the prompt_id is empty; fill it in every row, or leave the column out")
-    if (
-        not _SAFE_ID.fullmatch(prompt_id)
-        or prompt_id.startswith((".", "-"))
-        or len(prompt_id) > MAX_ID_LENGTH
-    ):
+    if not _SAFE_ID.fullmatch(prompt_id) or prompt_id.startswith((".", "-")) or len(prompt_id) > MAX_ID_LENGTH:
         raise InputError(
             f"{where}: prompt_id {prompt_id!r} cannot be part of a file name; use at most {MAX_ID_LENGTH} "
             "letters, digits, '.', '_' or '-', and start with a letter, a digit or '_'"
@@ -225,9 +211,7 @@ def _checked_prompt(prompt: str, where: str) -> str:
     try:
         prompt.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(
-            f"{where}: the prompt holds half a character (a lone surrogate); write it again"
-        ) from error
+        raise InputError(f"{where}: the prompt holds half a character (a lone surrogate); write it again") from error
     if "\0" in prompt:
         raise InputError(f"{where}: the prompt holds a NUL character; write it again")
     return prompt
@@ -237,9 +221,7 @@ def _category(category: str, where: str) -> str:
     # The official DrawBench sheet has "Gary Marcus et al. " with a blank at its end.
     stripped = category.strip()
     if stripped == _RESERVED_CATEGORY:
-        raise InputError(
-            f"{where}: the category {stripped!r} is taken for the whole set; choose another name"
-        )
+        raise InputError(f"{where}: the category {stripped!r} is taken for the whole set; choose another name")
     return stripped or NO_CATEGORY
 
 

@@ -66,9 +66,7 @@ class Generator(Protocol):
 class SuperResolver(Protocol):
     """The optional ability of a generator to enlarge its images."""
 
-    def super_resolve(
-        self, images: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int]
-    ) -> torch.Tensor:
+    def super_resolve(self, images: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> torch.Tensor:
         """Enlarge uint8 N x 3 x H x W images to N x 3 x kH x kW; `seeds` are those of the samples."""
 
 

@@ -62,9 +62,7 @@ class CallableGenerator:
         try:
             returned = self._function(list(prompts), list(seeds), guidance_weight)
         except Exception as error:
-            raise ModelError(
-                f"{source} failed: {type(error).__name__}: {error}; --debug shows where"
-            ) from error
+            raise ModelError(f"{source} failed: {type(error).__name__}: {error}; --debug shows where") from error
         return check_images(_returned_to_tensor(returned, source), len(prompts), source)
 
 
@@ -78,9 +76,7 @@ def open_callable(name: str, options: dict[str, Any]) -> CallableGenerator:
     """
     unknown = sorted(set(options) - {"target"})
     if unknown:
-        raise ConfigError(
-            f"generator 'callable' has no option '{unknown[0]}'; it takes target and batch_size"
-        )
+        raise ConfigError(f"generator 'callable' has no option '{unknown[0]}'; it takes target and batch_size")
     target = options.get("target")
     if not isinstance(target, str) or not all(target.partition(":")):
         raise ConfigError(f'model.options.target is {target!r}, expected "package.module:function"')
@@ -106,8 +102,7 @@ def _import_function(target: str) -> SampleFunction:
         inspect.signature(function).bind([], [], 1.0)
     except TypeError as error:
         raise ModelError(
-            f"callable '{target}' does not take (prompts, seeds, guidance_weight): {error}; "
-            "change its signature"
+            f"callable '{target}' does not take (prompts, seeds, guidance_weight): {error}; change its signature"
         ) from error
     return function  # type: ignore[no-any-return]
 

@@ -74,9 +74,7 @@ def read_arm(arm: Arm) -> dict[str, PromptSamples]:
     weights = run_weights(arm.run)
     if arm.guidance_weight not in weights:
         known = ", ".join(f"{weight:g}" for weight in weights)
-        raise InputError(
-            f"{arm.run} has no images at guidance weight {arm.guidance_weight:g}; choose one of {known}"
-        )
+        raise InputError(f"{arm.run} has no images at guidance weight {arm.guidance_weight:g}; choose one of {known}")
     folder = RunFolder.open(arm.run)
     frame = folder.samples()
     frame = frame[frame["guidance_weight"] == arm.guidance_weight].sort_values("index", kind="stable")
@@ -160,10 +158,7 @@ def choose_prompts(arm: ArmSamples, limit: int | None, seed: int) -> list[str]:
 def keep(arm: ArmSamples, prompt_ids: Sequence[str], count: int | None = None) -> dict[str, PromptSamples]:
     """Return the arm with these prompts and the `count` first samples of each; all samples for None."""
     rows = [arm[prompt_id] for prompt_id in prompt_ids]
-    return {
-        row.prompt_id: PromptSamples(row.prompt_id, row.prompt, row.category, row.samples[:count])
-        for row in rows
-    }
+    return {row.prompt_id: PromptSamples(row.prompt_id, row.prompt, row.category, row.samples[:count]) for row in rows}
 
 
 def samples_digest(arm: ArmSamples) -> str:

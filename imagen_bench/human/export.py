@@ -126,16 +126,12 @@ def export_study(
 
 def _check(arms: Sequence[Arm], sheets: int, samples: int | None, prompts: int | None) -> None:
     if len(arms) != 2:
-        raise InputError(
-            f"a side-by-side study compares two arms, found {len(arms)}; export one study a pair"
-        )
+        raise InputError(f"a side-by-side study compares two arms, found {len(arms)}; export one study a pair")
     one, other = arms
     if one.label == other.label:
         raise InputError(f"both arms are labelled {one.label!r}; give them different labels")
     if (one.run.resolve(), one.guidance_weight) == (other.run.resolve(), other.guidance_weight):
-        raise InputError(
-            f"both arms are {one.run} at guidance weight {one.guidance_weight:g}; choose two that differ"
-        )
+        raise InputError(f"both arms are {one.run} at guidance weight {one.guidance_weight:g}; choose two that differ")
     for name, value in (("sheets", sheets), ("samples_per_side", samples), ("prompts", prompts)):
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}, expected at least 1")

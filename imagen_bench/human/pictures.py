@@ -82,9 +82,7 @@ class PictureMaker:
 
     def _tile(self, label: str, sample: ShownSample) -> torch.Tensor:
         if sha256_file(sample.path) != sample.sha256:
-            raise RunFolderError(
-                f"{sample.path} is not the image that the run recorded; restore it or run again"
-            )
+            raise RunFolderError(f"{sample.path} is not the image that the run recorded; restore it or run again")
         image = read_image(sample.path)
         flat = image.flatten(1)
         self.flat[label] += bool((flat.amin(1) == flat.amax(1)).all())
@@ -149,9 +147,7 @@ def _size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.height, image.width
     except OSError as error:
-        raise RunFolderError(
-            f"{path} cannot be read as an image ({error}); run again to make it anew"
-        ) from error
+        raise RunFolderError(f"{path} cannot be read as an image ({error}); run again to make it anew") from error
 
 
 def _shown(sizes: Sequence[tuple[int, int]]) -> str:

@@ -65,22 +65,15 @@ class Sheet:
     items: tuple[Item, ...]
 
 
-def name_pictures(
-    arms: Mapping[str, Mapping[str, PromptSamples]], blinder: Blinder
-) -> dict[str, list[Picture]]:
+def name_pictures(arms: Mapping[str, Mapping[str, PromptSamples]], blinder: Blinder) -> dict[str, list[Picture]]:
     """Give each arm's pictures their blind names; lists of the arms run in the same order of prompts."""
     return {
-        label: [
-            Picture(label, f"{blinder.token('m', label, prompt_id)}.png", row)
-            for prompt_id, row in rows.items()
-        ]
+        label: [Picture(label, f"{blinder.token('m', label, prompt_id)}.png", row) for prompt_id, row in rows.items()]
         for label, rows in arms.items()
     }
 
 
-def build_sheets(
-    pictures: Mapping[str, Sequence[Picture]], count: int, seed: int, blinder: Blinder
-) -> list[Sheet]:
+def build_sheets(pictures: Mapping[str, Sequence[Picture]], count: int, seed: int, blinder: Blinder) -> list[Sheet]:
     """Draw the sheets: every sheet holds all prompts, with its own order and its own balanced sides.
 
     Args:
@@ -98,8 +91,7 @@ def _sheet(sheet_id: str, pictures: Mapping[str, Sequence[Picture]], seed: int, 
     rng = blinder.generator("sheet", sheet_id, seed)
     sides = balanced_sides([picture.row.category for picture in first], rng)
     pairs = [
-        (one, other) if on_left else (other, one)
-        for one, other, on_left in zip(first, second, sides, strict=True)
+        (one, other) if on_left else (other, one) for one, other, on_left in zip(first, second, sides, strict=True)
     ]
     rng.shuffle(pairs)
     items = (

@@ -64,9 +64,7 @@ class StudyFolder:
     def write_record(self, **entries: Any) -> None:
         """Add entries to the private record and write it."""
         self.record.update(entries)
-        self.write_private(
-            "study.json", (json.dumps(self.record, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
-        )
+        self.write_private("study.json", (json.dumps(self.record, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def open_study(path: Path) -> StudyFolder:
@@ -81,18 +79,12 @@ def open_study(path: Path) -> StudyFolder:
     except OSError as error:
         raise RunFolderError(f"{path} holds no study: cannot read {file} ({error.strerror})") from error
     except ValueError as error:
-        raise RunFolderError(
-            f"{file} is not JSON ({error}); restore it, or export into a new folder"
-        ) from error
+        raise RunFolderError(f"{file} is not JSON ({error}); restore it, or export into a new folder") from error
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema != SCHEMA:
-        raise RunFolderError(
-            f"{file} has schema {schema!r}, this version reads {SCHEMA}; use the version that made it"
-        )
+        raise RunFolderError(f"{file} has schema {schema!r}, this version reads {SCHEMA}; use the version that made it")
     if not _SECRET.fullmatch(str(record.get("secret"))) or not isinstance(record.get("config"), dict):
-        raise RunFolderError(
-            f"{file} misses its secret or its config; restore it, or export into a new folder"
-        )
+        raise RunFolderError(f"{file} misses its secret or its config; restore it, or export into a new folder")
     return StudyFolder(path, record)
 
 

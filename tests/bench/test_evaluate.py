@@ -73,9 +73,7 @@ def test_sample_scores_average_to_the_score(toy: RunConfig, folder: RunFolder) -
     assert overall[overall["guidance_weight"] == 2.0]["value"].iloc[0] == pytest.approx(mean)
 
 
-def test_features_are_extracted_once_and_again_when_an_image_changes(
-    toy: RunConfig, folder: RunFolder
-) -> None:
+def test_features_are_extracted_once_and_again_when_an_image_changes(toy: RunConfig, folder: RunFolder) -> None:
     evaluate_run(folder, scoring_of(toy, folder))
     first = (folder.path / "scores.csv").read_bytes()
     again = scoring_of(toy, folder)

@@ -32,17 +32,13 @@ class Doubler:
     def __init__(self) -> None:
         self.seeds: list[int] = []
 
-    def super_resolve(
-        self, images: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int]
-    ) -> torch.Tensor:
+    def super_resolve(self, images: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> torch.Tensor:
         self.seeds += seeds
         return images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
 
 
 def with_gallery(config: RunConfig, prompts: int = 5) -> RunConfig:
-    return validate(
-        RunConfig, apply_overrides(dump_config(config), [f"gallery={{prompts={prompts}}}"]), "test"
-    )
+    return validate(RunConfig, apply_overrides(dump_config(config), [f"gallery={{prompts={prompts}}}"]), "test")
 
 
 @pytest.fixture

@@ -60,7 +60,6 @@ def test_prompt_set_of_any_name_gives_a_plain_id() -> None:
 def test_words_say_how_the_number_was_made() -> None:
     words = protocol_words("FD (stub)", "emoji-bench@1:00ff", 2, "clip-x", "500 images of emoji", 2400)
     assert words == (
-        "FD (stub) of 2,400 images (2 samples a prompt of emoji-bench), against 500 images of emoji; "
-        "features: clip-x."
+        "FD (stub) of 2,400 images (2 samples a prompt of emoji-bench), against 500 images of emoji; features: clip-x."
     )
     assert "against" not in protocol_words("CLIP score", "p", 1, "clip-x", None, 4)

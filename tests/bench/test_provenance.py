@@ -31,9 +31,7 @@ def test_host_is_described_without_personal_data() -> None:
 
 def test_cpu_name_from_cpuinfo(tmp_path: Path) -> None:
     file = tmp_path / "cpuinfo"
-    file.write_text(
-        "processor\t: 0\nmodel name\t: Some CPU   @ 2 GHz\n\nprocessor\t: 1\nmodel name\t: Other\n"
-    )
+    file.write_text("processor\t: 0\nmodel name\t: Some CPU   @ 2 GHz\n\nprocessor\t: 1\nmodel name\t: Other\n")
     assert cpu_name(file) == "Some CPU @ 2 GHz"
     assert cpu_name(tmp_path / "none")
 

@@ -205,9 +205,7 @@ def test_other_config_is_refused_before_anything_is_opened(toy: RunConfig, tmp_p
 def test_changed_prompts_are_refused(toy: RunConfig, tmp_path: Path) -> None:
     run_benchmark(toy, tmp_path / "run")
     file = Path(toy.prompts.set)
-    file.write_text(
-        file.read_text(encoding="utf-8").replace("a toy of kind 3", "a toy of kind 33"), encoding="utf-8"
-    )
+    file.write_text(file.read_text(encoding="utf-8").replace("a toy of kind 3", "a toy of kind 33"), encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"prompts \(digest: "):
         run_benchmark(toy, tmp_path / "run")
 

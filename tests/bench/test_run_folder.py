@@ -187,8 +187,7 @@ def test_samples_are_sorted_and_the_last_line_of_a_key_wins(tmp_path: Path) -> N
 def test_digest_of_samples_ignores_time_alone(tmp_path: Path) -> None:
     one = sample(tmp_path, "a")
     digests = [
-        samples_digest(samples_to_frame([item]))
-        for item in (one, replace(one, seconds=9.0), replace(one, sha256="00"))
+        samples_digest(samples_to_frame([item])) for item in (one, replace(one, seconds=9.0), replace(one, sha256="00"))
     ]
     assert digests[0] == digests[1] != digests[2]
 

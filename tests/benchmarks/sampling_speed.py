@@ -53,7 +53,8 @@ def main() -> None:
         (f"sampling at w = 3 / {STEPS} guided passes (1 = no overhead)", guided / (STEPS * both)),
         ("cost of guidance: w = 3 / w = 1", guided / plain),
     ]
-    header = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    machine = platform.processor() or platform.machine()
+    header = f"{machine}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     lines = [header, *(f"{name:58} {value:8.2f}" for name, value in rows)]
     sys.stdout.write("\n".join(lines) + "\n")
 

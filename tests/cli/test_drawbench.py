@@ -99,9 +99,7 @@ def test_a_missing_weight_lists_those_of_the_run(sweep: Path, single: Path, tmp_
 
 
 @pytest.mark.parametrize("weight", ["two", "", "nan"])
-def test_a_weight_that_is_no_number_is_refused(
-    sweep: Path, single: Path, tmp_path: Path, weight: str
-) -> None:
+def test_a_weight_that_is_no_number_is_refused(sweep: Path, single: Path, tmp_path: Path, weight: str) -> None:
     result = export(f"{sweep}@{weight}", single, "--out", tmp_path / "study")
     assert result.exit_code == 1
     assert f"{weight!r} is no guidance weight" in result.stderr

@@ -73,19 +73,14 @@ def test_several_images_in_one_file_are_a_sheet() -> None:
 
 def test_batch_size_changes_no_image() -> None:
     for size in ("1", "16"):
-        assert (
-            invoke("--prompt", "a", "--samples", "5", "--set", f"batch_size={size}", "--out", size).exit_code
-            == 0
-        )
+        assert invoke("--prompt", "a", "--samples", "5", "--set", f"batch_size={size}", "--out", size).exit_code == 0
     assert Path("1/sheet.png").read_bytes() == Path("16/sheet.png").read_bytes()
 
 
 def test_stage_is_an_option_of_the_generator() -> None:
     result = invoke("--prompt", "a", "--stage", "base")
     assert result.exit_code == 1
-    assert (
-        result.stderr == "error: generator 'callable' has no option 'stage'; it takes target and batch_size\n"
-    )
+    assert result.stderr == "error: generator 'callable' has no option 'stage'; it takes target and batch_size\n"
     assert not Path("generated").exists()
 
 

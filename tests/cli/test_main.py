@@ -51,9 +51,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     return errors
 
 
-@pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join
-)
+@pytest.mark.parametrize("args", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -64,17 +62,13 @@ def test_help_imports_nothing_heavy(args: list[str]) -> None:
 
 def test_help_lists_every_command_with_what_it_does() -> None:
     lines = run("--help").output.splitlines()
-    shown = {
-        line.split()[0]: line.split()[1:] for line in lines[lines.index("Commands:") + 1 :] if line.strip()
-    }
+    shown = {line.split()[0]: line.split()[1:] for line in lines[lines.index("Commands:") + 1 :] if line.strip()}
     assert shown.keys() == COMMANDS.keys()
     assert all(shown.values())
 
 
 def test_python_dash_m_is_the_same_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "imagen_bench", "--help"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "imagen_bench", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: imagen-bench ")
 

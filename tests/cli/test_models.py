@@ -19,9 +19,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model = package / "_assets" / "models" / "tiny"
     model.mkdir(parents=True)
     (model / "card.md").write_text("# Tiny model\n\nDraws dots.\n", encoding="utf-8")
-    (model / "config.toml").write_text(
-        'name = "tiny"\nmade = 2026-01-02\n[expected]\nfd = 1.5\n', encoding="utf-8"
-    )
+    (model / "config.toml").write_text('name = "tiny"\nmade = 2026-01-02\n[expected]\nfd = 1.5\n', encoding="utf-8")
     (model / "weights.bin").write_bytes(bytes(10))
     (package / "_assets" / "models" / "unfinished").mkdir()
     monkeypatch.setattr(assets, "__file__", str(package / "assets.py"))

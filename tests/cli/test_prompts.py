@@ -26,9 +26,7 @@ def test_list_names_the_built_in_set_with_its_size() -> None:
 
 def test_show_reads_a_users_file_and_filters_it(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
-    file.write_text(
-        "prompt_id,prompt,category\na,a cat,animals\nb,a bus,things\nc,a dog,animals\n", encoding="utf-8"
-    )
+    file.write_text("prompt_id,prompt,category\na,a cat,animals\nb,a bus,things\nc,a dog,animals\n", encoding="utf-8")
     assert run("show", str(file), "--category", "animals").stdout == "a\tanimals\ta cat\nc\tanimals\ta dog\n"
     assert run("show", str(file), "--limit", "1").stdout == "a\tanimals\ta cat\n"
     data = json.loads(run("show", str(file), "--limit", "2", "--json").stdout)

@@ -96,9 +96,7 @@ def test_dry_run_writes_nothing(config: Path, tmp_path: Path) -> None:
 
 
 def test_set_overrides_the_file(config: Path) -> None:
-    result = invoke(
-        config, "--dry-run", "--json", "--set", "sweep.guidance_weights=[1, 2, 5]", "--set", "name=other"
-    )
+    result = invoke(config, "--dry-run", "--json", "--set", "sweep.guidance_weights=[1, 2, 5]", "--set", "name=other")
     assert json.loads(result.stdout)["guidance_weights"] == [1, 2, 5]
     assert json.loads(result.stdout)["out"] == "runs/other"
 

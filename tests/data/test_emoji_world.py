@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from imagen_bench.data.emoji import sprite_path
 from imagen_bench.data.emoji_batches import contrastive_batches, emoji_batches
 from imagen_bench.data.emoji_reference import write_reference
 from imagen_bench.data.emoji_text import emoji_captions
@@ -72,6 +75,14 @@ def test_scenes_repeat_with_their_generator_and_stay_within_their_split(emoji_ro
     names = {item.concept for seed in range(40) for item in unseen.scene(np.random.default_rng(seed)).sprites}
     assert names == {"llama", "kite"}
     assert not names & set(TRAINED)
+
+
+def test_the_digest_follows_the_sprites(emoji_root, world_config, world, tmp_path):
+    assert world.digest == EmojiWorld(emoji_root, world_config).digest
+    copy = tmp_path / "copy"
+    shutil.copytree(emoji_root, copy)
+    shutil.copyfile(sprite_path(copy, "twemoji", "bus"), sprite_path(copy, "twemoji", "pear"))
+    assert EmojiWorld(copy, world_config).digest != world.digest
 
 
 def test_siblings_keep_the_concepts(world):

@@ -95,9 +95,7 @@ def test_parquet_leaves_images_out_and_names_rows(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (2, 2)).save(buffer, "PNG")
     image = {"bytes": buffer.getvalue(), "path": "x.png"}
-    table = pa.table(
-        {"prompt": ["a", "b"], "image": [image, image], "raw": [b"1", b"2"], "score": [0.5, float("nan")]}
-    )
+    table = pa.table({"prompt": ["a", "b"], "image": [image, image], "raw": [b"1", b"2"], "score": [0.5, float("nan")]})
     pq.write_table(table, tmp_path / "a.parquet")
     rows = read_parquet(tmp_path / "a.parquet")
     assert [(row.where, row.prompt, row.meta) for row in rows] == [

@@ -99,9 +99,7 @@ def test_a_plug_in_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None
     assert load_prompt_set("mine").version == "3"
 
 
-def test_the_built_in_set_cannot_be_shadowed_by_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_built_in_set_cannot_be_shadowed_by_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "emoji-bench").mkdir()
     write(tmp_path / "emoji-bench" / "bench.toml", "nonsense")
     monkeypatch.chdir(tmp_path)

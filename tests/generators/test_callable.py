@@ -106,9 +106,7 @@ def test_wrong_targets_are_told(target: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"target": "users_model"}, {"target": ":f"}, {"target": "m:"}, {"target": 3}]
-)
+@pytest.mark.parametrize("options", [{}, {"target": "users_model"}, {"target": ":f"}, {"target": "m:"}, {"target": 3}])
 def test_target_is_required(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"expected \"package.module:function\""):
         open_generator(ModelSection(name="m", generator="callable", options=options))

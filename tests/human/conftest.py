@@ -86,7 +86,5 @@ def arms(make_run: MakeRun) -> tuple[Arm, Arm]:
 def shared_arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[Arm, Arm]:
     """The same two arms, written once; for tests that change nothing."""
     folder = tmp_path_factory.mktemp("secretmodels")
-    one, other = (
-        write_run(folder / name, tint=tint) for name, tint in (("alphamodel", 0), ("betamodel", 200))
-    )
+    one, other = (write_run(folder / name, tint=tint) for name, tint in (("alphamodel", 0), ("betamodel", 200)))
     return Arm("alphamodel@3.625", one, 3.625), Arm("betamodel@3.625", other, 3.625)

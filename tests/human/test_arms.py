@@ -23,9 +23,7 @@ from imagen_bench.human.arms import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROMPTS = [
-    (f"{category}-{number}", f"{category} {number}", category) for category in "ab" for number in range(4)
-]
+PROMPTS = [(f"{category}-{number}", f"{category} {number}", category) for category in "ab" for number in range(4)]
 
 
 def test_samples_come_in_the_order_of_their_index(make_run: Callable[..., Path]) -> None:
@@ -48,9 +46,7 @@ def test_a_weight_that_the_run_has_not_is_refused(make_run: Callable[..., Path])
 def test_runs_of_different_prompts_are_no_comparison(make_run: Callable[..., Path]) -> None:
     full = read_arm(Arm("x", make_run("full", prompts=PROMPTS), 3.625))
     part = read_arm(Arm("y", make_run("part", prompts=PROMPTS[:5]), 3.625))
-    other = read_arm(
-        Arm("z", make_run("other", prompts=[*PROMPTS[:-1], ("b-3", "another text", "b")]), 3.625)
-    )
+    other = read_arm(Arm("z", make_run("other", prompts=[*PROMPTS[:-1], ("b-3", "another text", "b")]), 3.625))
     with pytest.raises(ProtocolError, match=r"y has no image of 3 prompts of the other run \(b-1 first\)"):
         check_pair(full, part, ("x", "y"))
     with pytest.raises(ProtocolError, match=r"prompt b-3 is 'b 3' \[b\] in x and 'another text' \[b\] in z"):

@@ -26,9 +26,7 @@ Arms = tuple[Arm, Arm]
 
 def tree(folder: Path) -> dict[str, bytes]:
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
 
 
@@ -80,10 +78,7 @@ def test_no_public_byte_tells_what_is_compared(study: Study, arms: Arms) -> None
         telling |= {*row["source_sha256_left"].split(), *row["source_sha256_right"].split()}
     needles = [word.encode().lower() for word in telling]
     leaks = {
-        (name, needle)
-        for name, data in public_bytes(study.folder)
-        for needle in needles
-        if needle in data.lower()
+        (name, needle) for name, data in public_bytes(study.folder) for needle in needles if needle in data.lower()
     }
     assert leaks == set()
 
@@ -96,9 +91,7 @@ def test_public_holds_what_raters_need_and_nothing_else(study: Study) -> None:
     assert len(pictures) == 2 * 5
     with zipfile.ZipFile(study.folder / "public" / "sheet_S02.zip") as archive:
         members = set(archive.namelist())
-    assert members == {
-        f"sheet_S02/{name}" for name in ("sheet_S02.csv", "sheet_S02.html", "README.txt", *pictures)
-    }
+    assert members == {f"sheet_S02/{name}" for name in ("sheet_S02.csv", "sheet_S02.html", "README.txt", *pictures)}
 
 
 def test_sheets_hold_all_prompts_in_their_own_order_with_balanced_sides(study: Study) -> None:
@@ -225,9 +218,7 @@ def test_limits_and_defaults(arms: Arms, tmp_path: Path) -> None:
     assert export_study(arms, tmp_path / "full").samples_per_side == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "message"), [({"sheets": 0}, "sheets is 0"), ({"prompts": 0}, "prompts is 0")]
-)
+@pytest.mark.parametrize(("options", "message"), [({"sheets": 0}, "sheets is 0"), ({"prompts": 0}, "prompts is 0")])
 def test_wrong_numbers_are_refused(arms: Arms, tmp_path: Path, options: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         export_study(arms, tmp_path / "study", **options)  # type: ignore[arg-type]

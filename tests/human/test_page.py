@@ -47,9 +47,7 @@ def page(shared_arms: Sequence[Arm], tmp_path_factory: pytest.TempPathFactory) -
 
 def test_the_policy_allows_this_script_and_style_and_local_pictures_only(page: Parts) -> None:
     (policy,) = [
-        attrs["content"] or ""
-        for tag, attrs in page.elements
-        if attrs.get("http-equiv") == "Content-Security-Policy"
+        attrs["content"] or "" for tag, attrs in page.elements if attrs.get("http-equiv") == "Content-Security-Policy"
     ]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     hashes = {
@@ -71,9 +69,7 @@ def test_nothing_is_loaded_and_nothing_is_inline_that_the_policy_would_block(pag
         assert tag not in ("link", "iframe", "object", "embed", "base")
         assert not {"src", "href", "style", "action"} & set(attrs), (tag, attrs)
         assert not [name for name in attrs if name.startswith("on")]
-    assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", page.inline["script"]
-    )
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", page.inline["script"])
 
 
 def test_every_input_has_a_label_and_every_image_a_text(page: Parts) -> None:

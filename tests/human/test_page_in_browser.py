@@ -149,9 +149,7 @@ def check_json(record: dict[str, Any], rows: list[dict[str, str]]) -> None:
     assert hashlib.sha256(text.encode()).hexdigest() == digest
     given = {(row["item_id"], row["question"]): row["answer"] for row in record["answers"]}
     questions = ("fidelity", "alignment")
-    assert given == {
-        (row["item_id"], question): row[f"q_{question}"] for row in rows for question in questions
-    }
+    assert given == {(row["item_id"], question): row[f"q_{question}"] for row in rows for question in questions}
     assert all(row["milliseconds"] >= 0 and row["answered_at"].endswith("Z") for row in record["answers"])
     assert record["rater_id"] == "=rater, 7"
 
@@ -268,9 +266,7 @@ def test_a_missing_picture_is_explained(context: BrowserContext, public: Path, t
 
 
 @pytest.mark.parametrize("size", [(390, 780), (640, 400)], ids=["phone", "zoomed to 200 percent"])
-def test_small_windows_scroll_in_one_direction_only(
-    browser: Browser, public: Path, size: tuple[int, int]
-) -> None:
+def test_small_windows_scroll_in_one_direction_only(browser: Browser, public: Path, size: tuple[int, int]) -> None:
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     page, _ = open_page(context, public / "sheet_S01.html")
     start(page)

@@ -70,9 +70,7 @@ def test_flat_images_are_reported(make_run: MakeRun, tmp_path: Path) -> None:
     rows = read_arm(Arm("x", make_run("run", size=(1, 1)), 3.625))
     maker = PictureMaker({"x": rows, "y": rows}, 2)
     maker.write(tmp_path / "a.png", "x", rows["yak-01"])
-    assert maker.warnings() == [
-        "2 images of x are of one flat colour, as a safety filter leaves: raters will notice"
-    ]
+    assert maker.warnings() == ["2 images of x are of one flat colour, as a safety filter leaves: raters will notice"]
 
 
 def test_fit_keeps_the_aspect_and_fills_with_white() -> None:

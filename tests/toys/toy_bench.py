@@ -15,9 +15,7 @@ from PIL import Image
 from imagen_bench.config import RunConfig, validate
 
 SIZE = 8
-PROMPTS = [
-    (f"p{number:02d}", f"a toy of kind {number}", ("red", "blue", "Ünï")[number % 3]) for number in range(10)
-]
+PROMPTS = [(f"p{number:02d}", f"a toy of kind {number}", ("red", "blue", "Ünï")[number % 3]) for number in range(10)]
 SECONDS_A_CALL = 0.0
 """Set by tests that need time to interfere."""
 
