@@ -57,7 +57,9 @@ class TextEncoder:
         device: torch.device | str = "cpu", cache_size: int = 4096,
     ) -> None:  # fmt: skip
         from transformers import AutoTokenizer, T5EncoderModel
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         self.source, self.max_length, self.device = str(source), max_length, torch.device(device)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(self.source, local_files_only=True)
