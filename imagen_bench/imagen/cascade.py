@@ -77,14 +77,14 @@ def guided_x0(
     tokens, mask = torch.cat([part.tokens for part in passes]), torch.cat([part.mask for part in passes])
     prediction = stage.diffusion.prediction
 
-    def repeat(x: Tensor | None) -> Tensor | None:
-        return None if x is None else torch.cat([x] * len(passes))
+    def repeat(x: Tensor) -> Tensor:
+        return torch.cat([x] * len(passes))
 
-    low, aug = repeat(low_res), repeat(aug_log_snr)
+    low = None if low_res is None else repeat(low_res)
+    aug = None if aug_log_snr is None else repeat(aug_log_snr)
 
     def x0_of(z: Tensor, log_snr: Tensor) -> Tensor:
-        both = torch.cat([z] * len(passes)), torch.cat([log_snr] * len(passes))
-        output = network(*both, tokens, mask, low, aug).float()
+        output = network(repeat(z), repeat(log_snr), tokens, mask, low, aug).float()
         if len(passes) == 2:
             conditional, unconditional = output.chunk(2)
             output = guide(conditional, unconditional, guidance_weight)
