@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imagen_bench.imagen.config import UNetConfig
-from imagen_bench.imagen.layers import Attention, ResBlock, group_norm, zero_init
+from imagen_bench.imagen.layers import Attention, PositionMap, ResBlock, group_norm, zero_init
 from imagen_bench.imagen.unet import Conditioning, UNet, fold_inputs
 
 
@@ -40,11 +40,15 @@ class DBlock(nn.Module):
         super().__init__()
         out = config.channels(level)
         self.down = nn.Conv2d(channels, out, 3, stride=stride, padding=1)
+        self.positions = position_map(config, level, out)
         self.stack = Stack(config, level, out, cond_dim)
 
     def forward(self, x: Tensor, cond: Tensor, text: Tensor, mask: Tensor) -> Tensor:
-        """Downsamples, then runs the stack."""
-        return self.stack(self.down(x), cond, text, mask)
+        """Downsamples, adds the positions if the level has them, then runs the stack."""
+        x = self.down(x)
+        if self.positions is not None:
+            x = x + self.positions(x)
+        return self.stack(x, cond, text, mask)
 
 
 class UBlock(nn.Module):
@@ -102,6 +106,14 @@ class EfficientUNet(nn.Module):
         for block in self.up:
             x = block(x, skips.pop(), cond, text, mask)
         return F.pixel_shuffle(self.out(F.silu(self.out_norm(x))), self.config.patch_size)
+
+
+def position_map(config: UNetConfig, level: int, channels: int) -> PositionMap | None:
+    """The learned positions of a level, at the size that training images have there; None where it has none."""
+    if config.position_size is None or config.attention[level] == "none":
+        return None
+    stride = config.patch_size * 2**level if config.patch_size > 1 else 2 ** (level + 1)
+    return PositionMap(channels, config.position_size // stride)
 
 
 def build_unet(config: UNetConfig) -> nn.Module:

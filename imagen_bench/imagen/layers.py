@@ -112,6 +112,20 @@ class ResBlock(nn.Module):
         return self.shortcut(x) + self.conv2(self.dropout(F.silu(h)))
 
 
+class PositionMap(nn.Module):
+    """A learned vector for every position of a feature map, interpolated where the map has another size."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.map = nn.Parameter(0.5 * torch.randn(1, channels, size, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The positions (1, C, H, W) of a feature map N C H W, in its precision."""
+        if x.shape[2:] == self.map.shape[2:]:
+            return self.map.to(x.dtype)
+        return F.interpolate(self.map, size=x.shape[2:], mode="bilinear", align_corners=False).to(x.dtype)
+
+
 class Attention(nn.Module):
     """Attention over the pixels of a feature map, with the text.
 
