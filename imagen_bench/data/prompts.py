@@ -130,6 +130,12 @@ def emoji_bench() -> PromptSet:
     return load_bench(asset("drawbench/emoji-bench"))
 
 
+@prompt_sets.register("open-drawbench")
+def open_drawbench() -> PromptSet:
+    """Load our own 200 prompts for the eleven skills of DrawBench; `meta` holds the ground truth."""
+    return load_bench(asset("drawbench/open-drawbench"))
+
+
 def load_bench(folder: Path) -> PromptSet:
     """Load the prompt set that a folder's `bench.toml` defines, and check its rows against the definition.
 
