@@ -194,7 +194,7 @@ def _keep(name: str, file: Path, source: str, advice: str) -> PromptSet:
         except InputError as error:
             refusals.append(error)
             continue
-        atomic_write_text(stored_path(name), _to_jsonl(found))
+        _store(found)
         return found
     # Read the wrong way, a table differs in more rows.
     best = min(
@@ -215,6 +215,16 @@ def _verified(name: str, raw: Sequence[RawPrompt], source: str, advice: str) -> 
             f"{definition.digest}; install imagen-bench again"
         )
     return found
+
+
+def _store(prompts: PromptSet) -> None:
+    path = stored_path(prompts.id)
+    try:
+        atomic_write_text(path, _to_jsonl(prompts))
+    except OSError as error:
+        raise InputError(
+            f"cannot keep {prompts.id} in {path}: {error.strerror}; set IMAGEN_BENCH_HOME to another folder"
+        ) from error
 
 
 def _to_jsonl(prompts: PromptSet) -> str:

@@ -171,6 +171,13 @@ def test_wrong_names_and_files_are_one_line(
 
 
 @pytest.mark.usefixtures("fetched_set")
+def test_a_data_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "home", "a file in its place")
+    with pytest.raises(InputError, match=r"cannot keep toy in .*toy\.jsonl: .*; set IMAGEN_BENCH_HOME"):
+        add_copy("toy", write(tmp_path / "a.csv", VARIANTS["plain.csv"]))
+
+
+@pytest.mark.usefixtures("fetched_set")
 def test_a_copy_without_a_column_of_the_set_is_refused(tmp_path: Path) -> None:
     text = table([HEADER[:2], *(row[:2] for row in ROWS)])
     with pytest.raises(InputError, match="no column 'Challenge'; use a copy of toy with the columns"):
