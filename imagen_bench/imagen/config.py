@@ -37,6 +37,8 @@ class UNetConfig(Frozen):
         position_size: side in pixels of the training images, for which the efficient U-Net then learns a position map
             that is added to every level that attends (not in the paper, whose networks see positions by their
             padding alone; a small network learns layout in fewer steps with it). None adds none.
+        text_layout: whether the lowest level's position map also depends on time and text, linearly. A small network
+            then draws the outline of a thing after fewer images (not in the paper either).
     """
 
     kind: Literal["base", "efficient"] = "base"
@@ -55,6 +57,7 @@ class UNetConfig(Frozen):
     image_channels: int = 3
     skip_scale: float = 2.0**-0.5
     position_size: int | None = Field(default=None, gt=0)
+    text_layout: bool = False
     checkpointing: bool = False
 
     @model_validator(mode="after")
@@ -64,6 +67,8 @@ class UNetConfig(Frozen):
             raise ValueError("channel_mult, blocks and attention must have one entry a level each")
         if self.position_size is not None and self.kind == "base":
             raise ValueError('position_size is for kind = "efficient"')
+        if self.text_layout and self.position_size is None:
+            raise ValueError("text_layout needs position_size, the side of the training images in pixels")
         return self
 
     @property

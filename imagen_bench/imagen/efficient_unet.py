@@ -40,14 +40,14 @@ class DBlock(nn.Module):
         super().__init__()
         out = config.channels(level)
         self.down = nn.Conv2d(channels, out, 3, stride=stride, padding=1)
-        self.positions = position_map(config, level, out)
+        self.positions = position_map(config, level, out, cond_dim)
         self.stack = Stack(config, level, out, cond_dim)
 
     def forward(self, x: Tensor, cond: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """Downsamples, adds the positions if the level has them, then runs the stack."""
         x = self.down(x)
         if self.positions is not None:
-            x = x + self.positions(x)
+            x = x + self.positions(x, cond)
         return self.stack(x, cond, text, mask)
 
 
@@ -108,12 +108,13 @@ class EfficientUNet(nn.Module):
         return F.pixel_shuffle(self.out(F.silu(self.out_norm(x))), self.config.patch_size)
 
 
-def position_map(config: UNetConfig, level: int, channels: int) -> PositionMap | None:
+def position_map(config: UNetConfig, level: int, channels: int, cond_dim: int) -> PositionMap | None:
     """The learned positions of a level, at the size that training images have there; None where it has none."""
     if config.position_size is None or config.attention[level] == "none":
         return None
     stride = config.patch_size * 2**level if config.patch_size > 1 else 2 ** (level + 1)
-    return PositionMap(channels, config.position_size // stride)
+    layout = config.text_layout and level == len(config.blocks) - 1
+    return PositionMap(channels, config.position_size // stride, cond_dim if layout else None)
 
 
 def build_unet(config: UNetConfig) -> nn.Module:

@@ -113,17 +113,25 @@ class ResBlock(nn.Module):
 
 
 class PositionMap(nn.Module):
-    """A learned vector for every position of a feature map, interpolated where the map has another size."""
+    """A learned vector for every position of a feature map, interpolated where the map has another size.
 
-    def __init__(self, channels: int, size: int) -> None:
+    With a `cond_dim`, the map also has a part that is linear in the condition of time and text and starts at zero:
+    the rough layout that a text asks for.
+    """
+
+    def __init__(self, channels: int, size: int, cond_dim: int | None = None) -> None:
         super().__init__()
         self.map = nn.Parameter(0.5 * torch.randn(1, channels, size, size))
+        self.layout = None if cond_dim is None else zero_init(nn.Linear(cond_dim, channels * size * size))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The positions (1, C, H, W) of a feature map N C H W, in its precision."""
-        if x.shape[2:] == self.map.shape[2:]:
-            return self.map.to(x.dtype)
-        return F.interpolate(self.map, size=x.shape[2:], mode="bilinear", align_corners=False).to(x.dtype)
+    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
+        """The positions (1 or N, C, H, W) of a feature map N C H W under a condition (N, cond_dim), in its precision."""
+        positions = self.map.to(x.dtype)
+        if self.layout is not None:
+            positions = positions + self.layout(F.silu(cond)).reshape(len(cond), *self.map.shape[1:])
+        if x.shape[2:] != positions.shape[2:]:
+            positions = F.interpolate(positions, size=x.shape[2:], mode="bilinear", align_corners=False)
+        return positions.contiguous(memory_format=torch.channels_last)
 
 
 class Attention(nn.Module):
