@@ -126,7 +126,9 @@ def test_an_encoder_without_some_of_its_weights_is_refused(folders, tmp_path):
     tensors = load_file(weights)
     tensors.pop(next(name for name in tensors if "encoder.block.1" in name))
     save_file(tensors, weights, metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"no T5EncoderModel: 1 of its layers have no weights, first encoder\.block\.1"):
+    with pytest.raises(
+        ModelError, match=r"no T5EncoderModel: 1 of its layers have no weights, first encoder\.block\.1"
+    ):
         open_text_encoder(tmp_path / "t5")
 
 
