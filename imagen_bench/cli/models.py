@@ -1,6 +1,7 @@
 """`imagen-bench models`: which models ship with the package, and what their cards say.
 
-A model is a folder with `card.md` (for people) and `config.toml` (for programs); it may be a configuration without weights.
+A model is a folder with `card.md` (for people) and `config.toml` (for programs). Some hold configurations
+alone, without weights.
 """
 
 from __future__ import annotations

@@ -140,4 +140,4 @@ class ConditionedUNet(nn.Module):
             output = checkpoint(layer, *inputs, use_reentrant=False)
         else:
             output = layer(*inputs)
-        return output  # type: ignore[no-any-return]
+        return output

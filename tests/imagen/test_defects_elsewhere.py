@@ -1,4 +1,4 @@
-"""Defects of other Imagen implementations, as tests that this one must pass; each is named after what goes wrong there."""
+"""Defects of other Imagen implementations, as tests that this one must pass; a name says what goes wrong there."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MODULES = [attention, conditioning, efficient_unet, layers, text, text_cache, te
 def network_of(kind="base", attend="self+text", **more):
     torch.manual_seed(0)
     config = UNetConfig(
-        kind=kind, dim=16, channel_mult=(1, 2), blocks=(1, 1), attention=("none", attend), text_dim=TEXT_DIM, head_dim=8,
-        **more,
+        kind=kind, dim=16, channel_mult=(1, 2), blocks=(1, 1), attention=("none", attend), text_dim=TEXT_DIM,
+        head_dim=8, **more,
     )  # fmt: skip
     network = build_unet(config)
     with torch.no_grad():

@@ -61,7 +61,7 @@ def test_other_readings_give_what_the_card_says():
         assert millions(unet.model_copy(update={"text_dim": 512})) == short
     for unet, as_wide, every in ((to_256, 477, 605), (to_1024, 472, 597)):
         assert millions(unet.model_copy(update={"attention_expansion": 1})) == as_wide
-        # A skip into every other block of an up level, too: norm, first convolution and shortcut see twice the channels.
+        # A skip into every other block of an up level, too: its norm, convolution and shortcut see twice the channels.
         more = [(unet.blocks[level] - 1, unet.channels(level)) for level in range(4)]
         wider = sum(blocks * (9 * c * c + 2 * c + 2 * c * c + c) for blocks, c in more)
         assert round((count(unet) + wider) / 1e6) == every
