@@ -109,7 +109,7 @@ class Checker:
             )
             return ""
         digest = row.cell("sheet_hash").casefold()
-        if digest and digest != self.key.hashes.get(sheet_id):
+        if digest and digest != self.key.hashes.get(sheet_id, "").casefold():
             reason = f"{quoted(digest)} is another version of sheet {sheet_id}; have the exported one filled"
             refuse("sheet_hash", reason, once=digest)
             return ""

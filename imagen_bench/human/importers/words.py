@@ -36,7 +36,7 @@ def plain_word(text: str) -> str:
     stop after it, and the decimals that a spreadsheet gave a whole number do not count.
     """
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).replace("’", "'")
-    text = " ".join(text.split()).lstrip("'").strip('"“”„ ').removesuffix(".").rstrip().casefold()
+    text = " ".join(text.split()).strip("'\"“”„. ").casefold()
     number = _WHOLE_NUMBER.fullmatch(text)
     return number[1] if number else text
 
