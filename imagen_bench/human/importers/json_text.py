@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sized
 from typing import Any
 
 from imagen_bench.errors import InputError
+from imagen_bench.human.importers.tables import MAX_ROWS
 
 
 def parse_json(text: str) -> Any:
@@ -20,6 +22,16 @@ def parse_json(text: str) -> Any:
         raise InputError("is JSON nested too deeply to be a sheet") from None
     except ValueError as error:
         raise InputError(f"is no complete JSON ({error}); download it again") from None
+
+
+def check_length(entries: Sized) -> None:
+    """Refuse a list with more entries than a table may have rows.
+
+    Raises:
+        InputError: It is too long.
+    """
+    if len(entries) > MAX_ROWS:
+        raise InputError(f"has more than {MAX_ROWS} entries; a study's sheets are smaller, so split or check the file")
 
 
 def as_text(value: Any) -> str:

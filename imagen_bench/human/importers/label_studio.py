@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imagen_bench.errors import InputError
-from imagen_bench.human.importers.json_text import as_text
-from imagen_bench.human.importers.rows import FilledAnswer, FilledFile, FilledRow, Problems, unescape_formula
+from imagen_bench.human.importers.json_text import as_text, check_length
+from imagen_bench.human.importers.rows import ID_CELLS, FilledAnswer, FilledFile, FilledRow, Problems, unescape_formula
 from imagen_bench.human.importers.sheet_csv import PREFIX
 from imagen_bench.human.importers.tables import Table
 
 MARKERS = {"annotator", "annotation_id"}
-_IDS = ("study_id", "sheet_id", "sheet_hash", "item_id")
 
 
 def read_table_export(name: str, table: Table, questions: Sequence[str]) -> FilledFile:
@@ -39,7 +38,11 @@ def read_json_export(name: str, tasks: Sequence[Any], questions: Sequence[str], 
     """Turn a JSON or JSON-MIN export into rows, one an annotation, numbered by task.
 
     Cancelled annotations and tasks that nobody has annotated are passed over.
+
+    Raises:
+        InputError: Too many tasks.
     """
+    check_length(tasks)
     rows: list[FilledRow] = []
     for number, task in enumerate(tasks, start=1):
         if not isinstance(task, dict) or not isinstance(task.get("data", task), dict):
@@ -97,7 +100,7 @@ def _row(cells: Mapping[str, str], questions: Sequence[str]) -> tuple[dict[str, 
         FilledAnswer(question, cells[PREFIX + question], PREFIX + question, seconds, cells.get("updated_at", ""))
         for question in given
     )
-    found = {column: cells.get(column, "").strip() for column in _IDS}
+    found = {column: cells.get(column, "").strip() for column in ID_CELLS}
     annotator = cells.get("annotator", "").strip()
     found["rater_id"] = f"label-studio:{annotator}" if annotator else ""
     found["comment"] = unescape_formula(cells.get("comment", ""))

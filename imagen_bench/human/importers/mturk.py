@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 from imagen_bench.errors import InputError
-from imagen_bench.human.importers.rows import FilledAnswer, FilledFile, FilledRow, Problems, unescape_formula
+from imagen_bench.human.importers.rows import ID_CELLS, FilledAnswer, FilledFile, FilledRow, Problems, unescape_formula
 from imagen_bench.human.importers.sheet_csv import PREFIX
 from imagen_bench.human.importers.tables import Table, TableRow
 
 MARKERS = {"hitid", "workerid"}
-_IDS = ("study_id", "sheet_id", "sheet_hash", "item_id")
 _ZONES = {"PST": -8, "PDT": -7, "UTC": 0, "GMT": 0}
 _DATE = re.compile(r"(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d) ([A-Z]{3}) (\d{4})")
 
@@ -52,7 +51,7 @@ def _is_rejected(cells: Mapping[str, str]) -> bool:
 
 
 def _cells(cells: Mapping[str, str]) -> dict[str, str]:
-    found = {column: cells.get(f"input.{column}", "").strip() for column in _IDS}
+    found = {column: cells.get(f"input.{column}", "").strip() for column in ID_CELLS}
     worker = cells.get("workerid", "").strip()
     comment = unescape_formula(cells.get("answer.comment", ""))
     return {**found, "rater_id": f"mturk:{worker}" if worker else "", "comment": comment}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imagen_bench.errors import InputError
-from imagen_bench.human.importers.json_text import as_text
+from imagen_bench.human.importers.json_text import as_text, check_length
 from imagen_bench.human.importers.rows import FilledAnswer, FilledFile, FilledRow, Problems
 
 _CHECKSUM = re.compile(r',\s*"sha256"\s*:\s*"([0-9a-f]{64})"\s*\}\s*\Z')
@@ -18,11 +18,13 @@ def read_page_json(name: str, text: str, record: Mapping[str, Any], problems: Pr
     """Turn a page's record into rows, one an answer and one a comment.
 
     Raises:
-        InputError: The record has no list of answers.
+        InputError: The record has no list of answers, or one too long.
     """
     answers, comments = record.get("answers"), record.get("comments", [])
     if not isinstance(answers, list) or not isinstance(comments, list):
         raise InputError("is JSON without a list 'answers'; give the file that the rater page downloads")
+    check_length(answers)
+    check_length(comments)
     common = {key: as_text(record.get(key)) for key in ("study_id", "sheet_id", "sheet_hash", "rater_id")}
     rows: list[FilledRow] = []
     for number, entry in _objects(name, "answers", answers, problems):

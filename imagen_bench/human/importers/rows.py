@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from imagen_bench.human.sheets import escape_formula
 
 MAX_LISTED = 100
+ID_CELLS = ("study_id", "sheet_id", "sheet_hash", "item_id")
+"""Cells that tie a row to the study."""
 _MAX_QUOTED = 60
 
 

@@ -6,12 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from imagen_bench.errors import InputError
-from imagen_bench.human.importers.rows import FilledAnswer, FilledFile, FilledRow, Problems, quoted, unescape_formula
+from imagen_bench.human.importers.rows import (
+    ID_CELLS,
+    FilledAnswer,
+    FilledFile,
+    FilledRow,
+    Problems,
+    quoted,
+    unescape_formula,
+)
 from imagen_bench.human.importers.tables import Table, TableRow
 from imagen_bench.suggest import did_you_mean
 
 PREFIX = "q_"
-_IDS = ("study_id", "sheet_id", "sheet_hash", "item_id")
 
 
 def read_sheet_csv(name: str, table: Table, questions: Sequence[str], problems: Problems) -> FilledFile:
@@ -45,7 +52,7 @@ def _check_questions(name: str, table: Table, questions: Sequence[str], problems
 
 
 def _cells(row: TableRow) -> dict[str, str]:
-    cells = {column: row.cells.get(column, "").strip().strip("'\"") for column in _IDS}
+    cells = {column: row.cells.get(column, "").strip().strip("'\"") for column in ID_CELLS}
     rater = row.cells.get("rater_id", row.cells.get("rater", ""))
     comment = row.cells.get("comment", "")
     return {**cells, "rater_id": unescape_formula(rater.strip()), "comment": unescape_formula(comment)}

@@ -13,6 +13,7 @@ from imagen_bench.errors import InputError
 from imagen_bench.human.importers.rows import quoted
 
 MAX_ROWS = 200_000
+MAX_COLUMNS = 1000
 _SEPARATORS = (",", ";", "\t", "|")
 # A table that we can read names its items in one of these columns.
 ITEM_COLUMNS = ("item_id", "input.item_id")
@@ -86,8 +87,9 @@ def read_table(text: str) -> Table:
     lines = _lines(text, separator)
     header = next((cells for _, cells in lines if not _is_hint(cells)), [])
     columns = tuple(column_name(cell) for cell in header)
-    while columns and not columns[-1]:
-        columns = columns[:-1]
+    columns = columns[: max((number for number, name in enumerate(columns, start=1) if name), default=0)]
+    if len(columns) > MAX_COLUMNS:
+        raise InputError(f"has {len(columns)} columns, expected at most {MAX_COLUMNS}; give a filled sheet")
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise InputError(f"has the column {quoted(twice[0])} twice; keep the filled one")

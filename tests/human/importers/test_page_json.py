@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from imagen_bench.errors import InputError
+from imagen_bench.human.importers import json_text
 from imagen_bench.human.importers.json_text import as_text, parse_json
 from imagen_bench.human.importers.page_json import read_page_json
 from imagen_bench.human.importers.rows import FilledFile, Problems
@@ -97,3 +98,9 @@ def test_hostile_json_is_an_error_in_one_line(text: str, reason: str) -> None:
 def test_values_of_any_kind_become_text() -> None:
     values = ["x", None, 1.5, True, ["a"], {"b": 1}, "\ud83d", "a\0b"]
     assert [as_text(value) for value in values] == ["x", "", "1.5", "true", '["a"]', '{"b": 1}', "?", "ab"]
+
+
+def test_entries_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "MAX_ROWS", 1)
+    with pytest.raises(InputError, match="more than 1 entries"):
+        read(json.dumps(RECORD))
