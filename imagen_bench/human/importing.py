@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imagen_bench.bench.lock import locked
-from imagen_bench.human.importers.check import Checker
+from imagen_bench.human.importers.check import Answer, Checker
 from imagen_bench.human.importers.files import read_files
 from imagen_bench.human.importers.key import read_key
 from imagen_bench.human.importers.rows import Problem, Problems
@@ -100,14 +100,17 @@ def import_files(
         problems = Problems()
         checker = Checker(key, problems)
         found = rows = 0
+        answers: list[Answer] = []
         for file in read_files(files, list(key.words), problems):
             found += 1
             rows += len(file.rows)
-            answers, comments = checker.check(file)
-            for answer in answers:
-                store.add(answer, latest, problems)
+            checked, comments = checker.check(file)
+            answers.extend(checked)
             for comment in comments:
                 store.add_comment(comment)
+        # A page's JSON knows the time of each answer and its CSV only that of an item: the former goes first.
+        for answer in sorted(answers, key=lambda answer: answer.shared):
+            store.add(answer, latest, problems)
         written = not dry_run and (not problems.count or (partial and store.counts.accepted > 0))
         if written:
             store.save()

@@ -23,7 +23,10 @@ _MAX_SECONDS = 10_000_000
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer that fits the study; `rater` is the raw id. seconds and answered_at may be empty."""
+    """One answer that fits the study; `rater` is the raw id, seconds and answered_at may be empty.
+
+    `shared` is that of `FilledAnswer`.
+    """
 
     sheet_id: str
     item_id: str
@@ -35,6 +38,7 @@ class Answer:
     source: str
     place: str
     line: int
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Checker:
                     times = (_seconds(filled.seconds, odd), _moment(filled.answered_at, odd))
                     place = f"{file.unit} {row.line}"
                     known = (self.key.items[item_id], item_id, rater, *answer)
-                    answers.append(Answer(*known, *times, file.name, place, row.line))
+                    answers.append(Answer(*known, *times, file.name, place, row.line, filled.shared))
             comment = self._comment(row, refuse)
             if comment:
                 comments.append(Comment(self.key.items[item_id], item_id, rater, comment, file.name, row.line))

@@ -12,7 +12,15 @@ from typing import Any
 
 from imagen_bench.errors import InputError
 from imagen_bench.human.importers.json_text import as_text, check_length
-from imagen_bench.human.importers.rows import ID_CELLS, FilledAnswer, FilledFile, FilledRow, Problems, unescape_formula
+from imagen_bench.human.importers.rows import (
+    ID_CELLS,
+    FilledAnswer,
+    FilledFile,
+    FilledRow,
+    Problems,
+    share_seconds,
+    unescape_formula,
+)
 from imagen_bench.human.importers.sheet_csv import PREFIX
 from imagen_bench.human.importers.tables import Table
 
@@ -92,12 +100,10 @@ def _row(cells: Mapping[str, str], questions: Sequence[str]) -> tuple[dict[str, 
     The time of an annotation (`lead_time`, in seconds) covers all its questions and is shared out evenly.
     """
     given = [question for question in questions if cells.get(PREFIX + question, "").strip()]
-    try:
-        seconds = str(float(cells.get("lead_time", "")) / len(given)) if given else ""
-    except ValueError:
-        seconds = ""
+    seconds = share_seconds(cells.get("lead_time", ""), len(given))
+    moment = cells.get("updated_at", "")
     answers = tuple(
-        FilledAnswer(question, cells[PREFIX + question], PREFIX + question, seconds, cells.get("updated_at", ""))
+        FilledAnswer(question, cells[PREFIX + question], PREFIX + question, seconds, moment, shared=True)
         for question in given
     )
     found = {column: cells.get(column, "").strip() for column in ID_CELLS}

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 from imagen_bench.errors import InputError
-from imagen_bench.human.importers.rows import ID_CELLS, FilledAnswer, FilledFile, FilledRow, Problems, unescape_formula
+from imagen_bench.human.importers.rows import (
+    ID_CELLS,
+    FilledAnswer,
+    FilledFile,
+    FilledRow,
+    Problems,
+    share_seconds,
+    unescape_formula,
+)
 from imagen_bench.human.importers.sheet_csv import PREFIX
 from imagen_bench.human.importers.tables import Table, TableRow
 
@@ -71,13 +79,11 @@ def _answers(
             problems.add(name, f"chooses {words}; expected one answer", f"line {row.line}", PREFIX + question)
         elif given:
             chosen[question] = given[0]
-    try:
-        seconds = str(float(row.cells.get("worktimeinseconds", "")) / len(chosen)) if chosen else ""
-    except ValueError:
-        seconds = ""
+    seconds = share_seconds(row.cells.get("worktimeinseconds", ""), len(chosen))
     answered_at = _iso(row.cells.get("submittime", ""))
     return tuple(
-        FilledAnswer(question, word, column, seconds, answered_at) for question, (word, column) in chosen.items()
+        FilledAnswer(question, word, column, seconds, answered_at, shared=True)
+        for question, (word, column) in chosen.items()
     )
 
 

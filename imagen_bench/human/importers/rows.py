@@ -15,13 +15,23 @@ _MAX_QUOTED = 60
 
 @dataclass(frozen=True)
 class FilledAnswer:
-    """One cell that answers a question, unchecked; `column` is where it stands."""
+    """One cell that answers a question, unchecked.
+
+    Attributes:
+        question: Its name.
+        text: What stands there.
+        column: Where it stands.
+        seconds: Time that it took.
+        answered_at: When it was given.
+        shared: Whether the time is the row's, shared out over its answers, rather than this answer's own.
+    """
 
     question: str
     text: str
     column: str
     seconds: str = ""
     answered_at: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,14 @@ class Problems:
 def quoted(text: str) -> str:
     """Return a stranger's text for a message: short, in quotes, control characters written out."""
     return repr(text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "...")
+
+
+def share_seconds(text: str, count: int) -> str:
+    """Return a row's time in seconds, shared out evenly over `count` answers; what is no number as it is."""
+    try:
+        return str(float(text.strip().replace(",", ".")) / count)
+    except (ValueError, ZeroDivisionError):
+        return text
 
 
 def unescape_formula(text: str) -> str:

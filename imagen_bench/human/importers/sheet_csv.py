@@ -13,6 +13,7 @@ from imagen_bench.human.importers.rows import (
     FilledRow,
     Problems,
     quoted,
+    share_seconds,
     unescape_formula,
 )
 from imagen_bench.human.importers.tables import Table, TableRow
@@ -59,13 +60,14 @@ def _cells(row: TableRow) -> dict[str, str]:
 
 
 def _answers(row: TableRow, questions: Iterable[str], table: Table) -> Iterable[FilledAnswer]:
-    for question in questions:
-        text = row.cells.get(PREFIX + question, "")
-        if text.strip():
-            seconds, answered_at = (
-                row.cells.get(f"{name}_{question}", row.cells.get(name, "")) for name in ("seconds", "answered_at")
-            )
-            yield FilledAnswer(question, text, table.titles[PREFIX + question], seconds, answered_at)
+    """Yield the row's answers; a time of the whole row is shared out over them."""
+    given = [question for question in questions if row.cells.get(PREFIX + question, "").strip()]
+    for question in given:
+        own = f"seconds_{question}" in row.cells
+        seconds = row.cells[f"seconds_{question}"] if own else share_seconds(row.cells.get("seconds", ""), len(given))
+        answered_at = row.cells.get(f"answered_at_{question}", row.cells.get("answered_at", ""))
+        column = PREFIX + question
+        yield FilledAnswer(question, row.cells[column], table.titles[column], seconds, answered_at, not own)
 
 
 def _fill_raters(name: str, rows: list[FilledRow], problems: Problems) -> tuple[list[FilledRow], list[str]]:

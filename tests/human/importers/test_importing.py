@@ -138,15 +138,25 @@ def test_csv_and_json_of_one_page_are_one_set_of_answers_with_times(
     study: Path, fill: Fill, write: Write, answers: Answers, tmp_path: Path
 ) -> None:
     rows = fill(q_fidelity=FIDELITY, q_alignment="tie", rater_id="anna")
-    sheet = write(rows)
+    sheet = write([{**row, "seconds": "9", "answered_at": "2026-11-01T10:00:01Z"} for row in rows])
     page = tmp_path / "answers.json"
     page.write_text(page_json(rows, "anna", 4.2504, "2026-11-01T11:00:00.25+01:00"), encoding="utf-8")
     result = import_files(study, [sheet, page])
-    assert (result.counts.new, result.counts.completed, len(result.raters)) == (10, 10, 1)
+    assert (result.counts.new, result.counts.unchanged, len(result.raters)) == (10, 10, 1)
     assert {(row["seconds"], row["answered_at"]) for row in answers()} == {("4.25", "2026-11-01T10:00:00.250Z")}
     before = private(study)
     assert import_files(study, [page, sheet]).counts.unchanged == 20
     assert private(study) == before
+
+
+def test_times_are_added_to_answers_that_had_none(
+    study: Path, fill: Fill, write: Write, answers: Answers, tmp_path: Path
+) -> None:
+    rows = fill(q_fidelity="left", rater_id="anna")
+    import_files(study, [write(rows)])
+    result = import_files(study, [write(fill(q_fidelity="left", rater_id="anna", seconds="3,5"), "timed.csv")])
+    assert (result.counts.completed, result.counts.unchanged) == (5, 0)
+    assert {row["seconds"] for row in answers()} == {"3.5"}
 
 
 def test_a_contradiction_is_refused_unless_the_later_one_counts(

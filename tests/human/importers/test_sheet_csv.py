@@ -29,7 +29,7 @@ def test_columns_in_any_order_with_others_between() -> None:
         "",
     ]
     assert [(one.question, one.text, one.column, one.seconds, one.answered_at) for one in row.answers] == [
-        ("fidelity", "left", "q_fidelity", "9", "2026-01-02"),
+        ("fidelity", "left", "q_fidelity", "4.5", "2026-01-02"),
         ("alignment", "tie", "q_alignment", "3.5", "2026-01-02"),
     ]
 
