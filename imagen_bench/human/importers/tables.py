@@ -86,10 +86,10 @@ def read_table(text: str) -> Table:
     separator = _separator(text)
     lines = _lines(text, separator)
     header = next((cells for _, cells in lines if not _is_hint(cells)), [])
+    header = header[: max((number for number, cell in enumerate(header, start=1) if cell.strip()), default=0)]
+    if len(header) > MAX_COLUMNS:
+        raise InputError(f"has {len(header)} columns, expected at most {MAX_COLUMNS}; give a filled sheet")
     columns = tuple(column_name(cell) for cell in header)
-    columns = columns[: max((number for number, name in enumerate(columns, start=1) if name), default=0)]
-    if len(columns) > MAX_COLUMNS:
-        raise InputError(f"has {len(columns)} columns, expected at most {MAX_COLUMNS}; give a filled sheet")
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise InputError(f"has the column {quoted(twice[0])} twice; keep the filled one")
@@ -117,7 +117,7 @@ def _separator(text: str) -> str:
             titles = next((cells for _, cells in _lines(text, separator) if not _is_hint(cells)), [])
         except InputError:
             continue
-        if any(column_name(title) in ITEM_COLUMNS for title in titles):
+        if any(column_name(title) in ITEM_COLUMNS for title in titles[:MAX_COLUMNS]):
             return separator
         best = max(best, titles, key=len)
     found = ", ".join(quoted(title) for title in best[:_SHOWN_COLUMNS]) or "nothing"
