@@ -6,12 +6,11 @@ Exit codes: 0 done; 1 a refused input or a failed run, told in one line on stder
 from __future__ import annotations
 
 import errno
-import importlib
 
 import click
 
+from imagen_bench.cli.lazy import LazyGroup
 from imagen_bench.errors import ImagenBenchError
-from imagen_bench.suggest import nearest
 
 COMMANDS = {
     "demo": "imagen_bench.cli.demo:command",
@@ -28,34 +27,8 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are named in `COMMANDS` and imported on use; errors become one line."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the command names in the order of a first session, not of the alphabet."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command, or None where the name is not in the table."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of `args`; an unknown one is a usage error that names the nearest.
-
-        Raises:
-            click.UsageError: No such command.
-        """
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            close = nearest(args[0], COMMANDS)
-            hint = f" Did you mean {close!r}?" if close else ""
-            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
+class MainGroup(LazyGroup):
+    """The whole program; an error of any command becomes one line."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn an error into one line on stderr and status 1, unless `--debug` is given."""
@@ -70,7 +43,7 @@ class LazyGroup(click.Group):
             ctx.exit(1)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=MainGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
 @click.version_option(package_name="imagen-bench")
 def main(debug: bool) -> None:
