@@ -68,6 +68,8 @@ def _train(job: TrainConfig, resume: bool, download: bool) -> Path:
     with tqdm(total=total, unit="step", desc=job.task, mininterval=5.0) as bar:
 
         def on_step(step: int, loss: float) -> None:
+            if not bar.n:
+                bar.n = bar.initial = step - 1  # a resumed training starts here
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
             bar.update(step - bar.n)
 

@@ -254,6 +254,8 @@ class Trainer:
             optimiser=self.optimiser.state_dict()["state"],
             log=self._seen,
         ).save(self.out / STATE)
+        if self.monitoring.board is not None:
+            self.monitoring.board.flush()
 
     def resume(self) -> None:
         """Continues from `state.safetensors`; rows of the logs behind it are dropped.

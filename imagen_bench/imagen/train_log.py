@@ -29,6 +29,10 @@ class Board(Protocol):
         """Shows a picture, uint8 3HW."""
         ...
 
+    def flush(self) -> None:
+        """Writes out what it was given."""
+        ...
+
 
 def tensorboard(folder: Path, step: int) -> Board:
     """A TensorBoard writer that hides what an interrupted training wrote from `step` on.

@@ -180,13 +180,16 @@ def test_validation_is_the_loss_of_the_averaged_weights_on_held_out_pictures(enc
 
 class Board:
     def __init__(self):
-        self.numbers, self.pictures = {}, []
+        self.numbers, self.pictures, self.flushed = {}, [], 0
 
     def add_scalar(self, tag, scalar_value, global_step):
         self.numbers[tag, global_step] = scalar_value
 
     def add_image(self, tag, img_tensor, global_step):
         self.pictures.append((global_step, tuple(img_tensor.shape)))
+
+    def flush(self):
+        self.flushed = len(self.numbers)
 
 
 @pytest.mark.parametrize("low_res", [False, True])
@@ -205,6 +208,7 @@ def test_grids_are_written_and_do_not_disturb_the_training(encoder, tmp_path, lo
     height = 3 * 18 + 2 if low_res else 2 * 18 + 2
     assert read_image(grids[0]).shape == (3, height, 2 * 18 + 2)
     assert board.pictures == [(4, (3, height, 38)), (6, (3, height, 38))]
+    assert board.flushed == len(board.numbers)
     assert board.numbers["train/loss", 2] == float(rows(tmp_path / "seen")[0]["loss"])
     assert board.numbers["validation/all", 6] == float(rows(tmp_path / "seen", "validation.csv")[18]["loss"])
     assert rows(tmp_path / "seen") == rows(tmp_path / "blind")
