@@ -187,12 +187,13 @@ class Trainer:
 
     @contextmanager
     def _averaged(self) -> Iterator[nn.Module]:
-        """The network with the averaged weights, in evaluation mode."""
+        """The network with the averaged weights, in evaluation mode and the recipe's precision."""
         current = self._current()
         self.network.load_state_dict(self.ema)
         self.network.eval()
         try:
-            yield NetworkPass(self.network, self.recipe.precision)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+                yield self.network
         finally:
             self.network.load_state_dict(current)
             self.network.train()
