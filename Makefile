@@ -26,6 +26,8 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict imagen_bench
 
-# Speed as ratios measured in one run; nothing here passes or fails.
+# Speed as ratios measured in one run, ours beside other implementations; nothing here passes or fails.
 bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps -r tests/benchmarks/peers.txt
+	$(BIN)/python tests/benchmarks/imagen_speed.py
 	$(BIN)/python tests/benchmarks/sampling_speed.py

@@ -4,8 +4,8 @@
 
 Every implementation runs in a process of its own; rounds are interleaved, so that a machine that slows down slows all
 of them. Absolute times depend on the machine; compare the ratios. The others come from
-`pip install 'imagen-bench[bench]'`; one that is not installed is left out. Prints a Markdown table and writes it with
-all times to FOLDER. Nothing here passes or fails.
+`pip install --no-deps -r tests/benchmarks/peers.txt`; one that is not installed is left out. Prints a
+Markdown table and writes it with all times to FOLDER. Nothing here passes or fails.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def compare(options: argparse.Namespace) -> None:
     shapes = shapes_of(options.quick)
     jobs = [(shape, name) for shape in shapes for name, peer in PEERS.items() if shape in peer.shapes]
     for name in sorted({name for _, name in jobs if not PEERS[name].version}):
-        sys.stderr.write(f"{name}: not installed, left out (pip install 'imagen-bench[bench]')\n")
+        sys.stderr.write(f"{name}: not installed, left out (pip install --no-deps -r tests/benchmarks/peers.txt)\n")
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {job: [] for job in jobs if PEERS[job[1]].version}
     for number in range(options.rounds):
         for shape, name in list(measured):
