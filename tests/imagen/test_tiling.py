@@ -11,11 +11,9 @@ from imagen_bench.errors import ModelError
 from imagen_bench.imagen.tiling import Tiling, tiled
 
 
-@pytest.mark.parametrize(("height", "width"), [(64, 64), (96, 160), (1024, 1024), (40, 128)])
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (96, 160), (1024, 1024), (48, 128)])
 @pytest.mark.parametrize(("side", "overlap", "multiple"), [(32, 8, 8), (64, 16, 16), (48, 0, 8), (40, 32, 8)])
 def test_tiles_cover_every_pixel_and_overlap_as_asked(height, width, side, overlap, multiple):
-    if height % multiple or width % multiple:
-        pytest.skip("the network could not draw this size")
     covered = torch.zeros(height, width)
     for rows, columns in Tiling(side, overlap, multiple).regions(height, width):
         covered[rows, columns] += 1
