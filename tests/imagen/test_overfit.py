@@ -12,16 +12,16 @@ from imagen_bench.imagen.loss import diffusion_loss
 from imagen_bench.imagen.samplers import Sampler
 from imagen_bench.imagen.text import TextBatch
 
-STEPS, LOSS = 400, 0.05
+STEPS, LOSS = 300, 0.02
 
 
 def pictures():
-    """Eight 16 x 16 images: a coloured half on a ground of another colour, by side and colour."""
+    """Eight 16 x 16 images: one half in a colour of its own, the other grey."""
     images = torch.empty(8, 3, 16, 16)
     for index in range(8):
         ground = torch.tensor([(index >> bit & 1) * 1.4 - 0.7 for bit in range(3)])
         images[index] = ground[:, None, None]
-        images[index, :, :, 8 * (index % 2) : 8 * (index % 2) + 8] = -ground[:, None, None]
+        images[index, :, :, 8 * (index % 2) : 8 * (index % 2) + 8] = 0.0
     return images
 
 
@@ -37,13 +37,13 @@ def test_a_micro_model_learns_eight_images_and_draws_them_back():
         head_dim=16, patch_size=2,
     )  # fmt: skip
     stage = StageConfig(
-        name="base", image_size=16, unet=unet, diffusion={"prediction": "v", "weighting": "v"}
+        name="base", image_size=16, unet=unet, diffusion={"prediction": "x0", "weighting": "x0"}
     )  # fmt: skip
     torch.manual_seed(0)
     network, x, text = build_unet(unet), pictures(), captions()
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, STEPS)
-    recent: list[float] = []
+    recent = []
     for step in range(STEPS):
         loss = diffusion_loss(network, stage, x, text, torch.Generator().manual_seed(step))[0].mean()
         optimiser.zero_grad()
@@ -51,11 +51,11 @@ def test_a_micro_model_learns_eight_images_and_draws_them_back():
         optimiser.step()
         schedule.step()
         recent.append(loss.item())
-    assert recent[0] > 0.5
+    assert recent[0] > 0.2
     assert sum(recent[-50:]) / 50 < LOSS
     network.eval()
     for kind in ("ddim", "dpmpp-2m", "heun", "ddpm"):
         drawn = sample_stage(network, stage, Sampling(Sampler(kind, 20)), text, list(range(8)), 1.0)
         distances = (drawn[:, None] - x[None]).square().mean((2, 3, 4))
         assert distances.argmin(1).tolist() == list(range(8)), kind
-        assert distances.diagonal().max() < 0.05, kind
+        assert distances.diagonal().max() < 0.02, kind
