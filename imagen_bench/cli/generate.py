@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from imagen_bench.cli.interrupt import one_line_on_interrupt
+from imagen_bench.cli.stage_options import stage_overrides
 
 if TYPE_CHECKING:
     import torch
 
 SHEET_NAME = "sheet.png"
 _SHEET_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to draw: one text, seed and, if any, low-resolution image a sample."""
+
+    texts: list[str]
+    seeds: list[int]
+    start: torch.Tensor | None = None
 
 
 @click.command(name="generate")
@@ -27,7 +38,7 @@ _SHEET_COLUMNS = 8
     type=click.FloatRange(min=0),
     default=2.0,
     show_default=True,
-    help="Guidance weight w; 1 is off.",
+    help="Guidance weight w of the first stage; 1 is off.",
 )
 @click.option(
     "--seed",
@@ -38,7 +49,21 @@ _SHEET_COLUMNS = 8
 )
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Images of each prompt.")
 @click.option("--set", "overrides", multiple=True, metavar="OPTION=VALUE", help="An option of the generator.")
-@click.option("--stage", help="Stage of a cascade to stop at, such as base or cascade.")
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    metavar="NAME|NAME.OPTION=VALUE",
+    help="Stage of a cascade to stop at (base, cascade for the last), or a setting of one stage (sr256.steps=20).",
+)
+@click.option(
+    "--from-image",
+    type=click.Path(exists=True, path_type=Path),
+    help="Low-resolution image, or folder of them, to enlarge in place of drawing the first stage.",
+)
+@click.option(
+    "--save-stages", is_flag=True, help="Also write the images of the stages before the last, to DIR/<stage>/."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -55,7 +80,9 @@ def command(
     seed: int,
     samples: int,
     overrides: tuple[str, ...],
-    stage: str | None,
+    stages: tuple[str, ...],
+    from_image: Path | None,
+    save_stages: bool,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -65,47 +92,97 @@ def command(
     samples.parquet give that image again. With --out DIR, each image is written as <prompt
     number>_<sample>.png beside sheet.png, one row of the sheet a prompt. With --out F.png, only the sheet is
     written (the image itself, if it is the only one).
+
+    A cascade runs from text to its last stage with --stage cascade, or as soon as a super-resolution stage is
+    given a setting: --stage base.steps=50 --stage sr256.guidance=8. With --from-image FILE every prompt enlarges
+    that image; a folder gives each prompt its own, in the order of the file names, or one prompt all of them.
     """
     with one_line_on_interrupt():
-        chosen = [*overrides, *([f"stage={stage}"] if stage else [])]
-        texts = [text for text in prompts for _ in range(samples)]
-        seeds = [(seed + index) % 2**63 for _ in prompts for index in range(samples)]
-        images = _generate(model, generator, chosen, texts, seeds, guidance)
-        written = _write(images, samples, out)
+        if save_stages and out.suffix.lower() == ".png":
+            raise click.UsageError("--save-stages writes a folder: give --out DIR.")
+        chosen = [*overrides, *stage_overrides(stages, whole=from_image is not None)]
+        plan = _plan(prompts, samples, seed, from_image)
+        drawn = _generate(model, generator, chosen, plan, guidance, save_stages)
+        last = list(drawn)[-1]
+        written = _write(drawn[last], samples, out)
         rows = [
             {"file": str(file), "prompt": text, "seed": number, "guidance_weight": guidance}
-            for file, text, number in zip(written[1:], texts, seeds, strict=False)
+            for file, text, number in zip(written[1:], plan.texts, plan.seeds, strict=False)
         ]
-        result = {"sheet": str(written[0]), "images": rows}
+        result: dict[str, Any] = {"sheet": str(written[0]), "images": rows}
+        if save_stages:
+            saved = {name: _write_images(drawn[name], samples, out / name) for name in drawn if name != last}
+            result["stages"] = {name: [str(file) for file in files] for name, files in saved.items()}
+            written += [file for files in saved.values() for file in files]
         click.echo(json.dumps(result, indent=2, ensure_ascii=False) if as_json else "\n".join(map(str, written)))
 
 
+def _plan(prompts: Sequence[str], samples: int, seed: int, from_image: Path | None) -> Plan:
+    """Repeat each prompt, and its image, for its samples."""
+    if from_image is None:
+        return _repeat(prompts, samples, seed)
+    import torch
+
+    from imagen_bench.errors import InputError
+    from imagen_bench.images import list_images, read_image
+
+    files = list_images(from_image) if from_image.is_dir() else [from_image]
+    images = [read_image(file) for file in files]
+    if len(prompts) > 1 and len(images) > 1 and len(prompts) != len(images):
+        raise InputError(
+            f"found {len(images)} images in {str(from_image)!r} for {len(prompts)} prompts, "
+            "expected as many images as prompts, or one of either"
+        )
+    for file, image in zip(files, images, strict=True):
+        if image.shape != images[0].shape:
+            sizes = [f"{part.shape[2]}x{part.shape[1]}" for part in (image, images[0])]
+            raise InputError(f"{str(file)!r} has {sizes[0]} pixels, {str(files[0])!r} {sizes[1]}: give one size")
+    count = max(len(prompts), len(images))
+    plan = _repeat(list(prompts) * (count // len(prompts)), samples, seed)
+    starts = torch.stack(images * (count // len(images))).repeat_interleave(samples, dim=0)
+    return Plan(plan.texts, plan.seeds, starts)
+
+
+def _repeat(prompts: Sequence[str], samples: int, seed: int) -> Plan:
+    texts = [text for text in prompts for _ in range(samples)]
+    return Plan(texts, [(seed + index) % 2**63 for _ in prompts for index in range(samples)])
+
+
 def _generate(
-    model: str,
-    generator: str,
-    overrides: Sequence[str],
-    texts: Sequence[str],
-    seeds: Sequence[int],
-    guidance: float,
-) -> torch.Tensor:
+    model: str, generator: str, overrides: Sequence[str], plan: Plan, guidance: float, save_stages: bool
+) -> dict[str, torch.Tensor]:
+    """Return the images of each stage by name, the finished ones last."""
     import torch
 
     from imagen_bench.bench.progress import progress_bar
     from imagen_bench.config import ModelSection, apply_overrides, validate
-    from imagen_bench.generators.base import batch_size_of, check_images, open_generator
+    from imagen_bench.errors import ConfigError
+    from imagen_bench.generators.base import StagedGenerator, batch_size_of, check_images, open_generator
 
     data: dict[str, Any] = {"name": model, "generator": generator, "options": apply_overrides({}, overrides)}
     section = validate(ModelSection, data, "--set")
     opened = open_generator(section)
     size = batch_size_of(section)
-    batches = []
-    with progress_bar("images", total=len(texts)) as bar:
-        for start in range(0, len(texts), size):
-            batch = slice(start, start + size)
-            made = opened.generate(texts[batch], seeds[batch], guidance)
-            batches.append(check_images(made, len(texts[batch]), f"generator '{opened.name}'"))
-            bar.update(len(texts[batch]))
-    return torch.cat(batches)
+    batches: dict[str, list[torch.Tensor]] = {}
+    with progress_bar("images", total=len(plan.texts)) as bar:
+        for first in range(0, len(plan.texts), size):
+            rows = slice(first, first + size)
+            texts, seeds = plan.texts[rows], plan.seeds[rows]
+            if not save_stages and plan.start is None:
+                drawn = {"": opened.generate(texts, seeds, guidance)}
+            elif isinstance(opened, StagedGenerator):
+                start = None if plan.start is None else plan.start[rows]
+                drawn = dict(opened.generate_stages(texts, seeds, guidance, start))
+            else:
+                raise ConfigError(
+                    f"generator '{generator}' shows no stages, which --save-stages and --from-image need: "
+                    "leave them out, or use a model of the bundled generator"
+                )
+            for stage, images in drawn.items():
+                checked = check_images(images, len(texts), f"generator '{opened.name}'")
+                batches.setdefault(stage, []).append(checked)
+            bar.update(len(texts))
+    return {stage: torch.cat(images) for stage, images in batches.items()}
 
 
 def _write(images: torch.Tensor, samples: int, out: Path) -> list[Path]:
@@ -118,7 +195,14 @@ def _write(images: torch.Tensor, samples: int, out: Path) -> list[Path]:
         write_png(out, sheet)
         return [out]
     write_png(out / SHEET_NAME, sheet)
-    files = [out / f"{place // samples + 1:03d}_{place % samples}.png" for place in range(len(images))]
+    return [out / SHEET_NAME, *_write_images(images, samples, out)]
+
+
+def _write_images(images: torch.Tensor, samples: int, folder: Path) -> list[Path]:
+    """Write each image as <prompt number>_<sample>.png."""
+    from imagen_bench.images import write_png
+
+    files = [folder / f"{place // samples + 1:03d}_{place % samples}.png" for place in range(len(images))]
     for file, image in zip(files, images, strict=True):
         write_png(file, image)
-    return [out / SHEET_NAME, *files]
+    return files

@@ -13,7 +13,7 @@ factory under the entry point group `imagen_bench.generators`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from imagen_bench.errors import ConfigError, ModelError
@@ -35,8 +35,7 @@ class Generator(Protocol):
     """A text-to-image model under benchmark.
 
     An image depends on (model, prompt, seed, guidance weight, options) and never on its batch, its rank or
-    the number of
-    workers: draw the noise of each sample from its own generator, seeded with the sample's seed.
+    the number of workers: draw the noise of each sample from its own generator, seeded with the sample's seed.
     """
 
     name: str
@@ -68,6 +67,27 @@ class SuperResolver(Protocol):
 
     def super_resolve(self, images: torch.Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> torch.Tensor:
         """Enlarge uint8 N x 3 x H x W images to N x 3 x kH x kW; `seeds` are those of the samples."""
+
+
+@runtime_checkable
+class StagedGenerator(Protocol):
+    """The optional ability of a generator to show the stages that its images pass through."""
+
+    def generate_stages(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        guidance_weight: float,
+        start: torch.Tensor | None = None,
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield the name and the images of each stage as it finishes; the last are those of `generate`.
+
+        Args:
+            prompts: N texts.
+            seeds: N seeds.
+            guidance_weight: As in `Generator.generate`.
+            start: Low-resolution images uint8 N x 3 x h x w to start from in place of the first stage's.
+        """
 
 
 GeneratorFactory = Callable[[str, dict[str, Any]], Generator]

@@ -2,67 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
+import torch
 from torch import Tensor
 
 from imagen_bench.assets import asset
 from imagen_bench.config import Section, read_toml, validate
-from imagen_bench.errors import ModelError
+from imagen_bench.errors import ConfigError, InputError, ModelError
 from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, generators
-from imagen_bench.imagen.cascade import Sampling, sample_stage
-from imagen_bench.imagen.checkpoint import WEIGHTS, load_stage
-from imagen_bench.imagen.guidance import Threshold, ThresholdKind
-from imagen_bench.imagen.samplers import Sampler, SamplerKind
+from imagen_bench.generators.bundled_options import CASCADE, BundledOptions, read_options
+from imagen_bench.imagen.cascade import Sampling, StageRun, check_sampling, sample_cascade
+from imagen_bench.imagen.checkpoint import WEIGHTS, load_stage, read_stage_config
+from imagen_bench.imagen.config import StageConfig
 from imagen_bench.imagen.text import TextEncoder
-from imagen_bench.images import to_model, to_uint8
-
-
-class StageOptions(Section):
-    """Sampling of one stage: sampler, threshold, and for super-resolution its own guidance weight and aug level."""
-
-    sampler: SamplerKind = "ddim"
-    steps: int = Field(default=50, ge=1)
-    gamma: float = Field(default=0.3, ge=0.0, le=1.0)
-    thresholding: ThresholdKind = "dynamic"
-    percentile: float = Field(default=99.5, gt=0.0, le=100.0)
-    cap: float | None = Field(default=None, ge=1.0)
-    guidance_weight: float = Field(default=1.0, ge=0.0)
-    aug_level: float = Field(default=0.1, ge=0.0, le=1.0)
-
-    def sampling(self) -> Sampling:
-        """The same as the model's own type."""
-        sampler = Sampler(self.sampler, self.steps, self.gamma)
-        return Sampling(sampler, Threshold(self.thresholding, self.percentile, self.cap), self.aug_level)
-
-
-class BundledOptions(Section):
-    """Options of the generator: which stages to run, how to sample each, and where.
-
-    Attributes:
-        stage: "base" gives the base stage's images, "cascade" those of the last super-resolution stage.
-        base: sampling of the base stage; its guidance weight is the sweep's and cannot be set here.
-        super_resolution: sampling of each super-resolution stage.
-        device: "cpu", "cuda", "cuda:1".
-    """
-
-    stage: Literal["base", "cascade"] = "base"
-    base: StageOptions = StageOptions()
-    super_resolution: StageOptions = StageOptions(steps=12)
-    device: str = "cpu"
 
 
 class ModelLayout(Section):
-    """The `[model]` table of a model's config.toml: folders of its parts, relative to the file."""
+    """The `[model]` table of a model's config.toml: folders of its parts, relative to the file.
+
+    `super_resolution` names any number of stages, in the order in which they enlarge.
+    """
 
     text_encoder: str
     base: str
     super_resolution: tuple[str, ...] = ()
     text_length: int = 128
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Folders of the stages, the base first."""
+        return (self.base, *self.super_resolution)
 
 
 class BundledImagen:
@@ -71,64 +45,112 @@ class BundledImagen:
     Args:
         folder: a model folder.
         layout: where its parts lie.
-        options: what to run and how.
+        options: where to stop and how to sample.
         name: what reports call the model.
 
     Raises:
-        ModelError: a part of the model is missing or broken.
+        ModelError: a part of the model is missing or broken, or the parts do not fit each other.
     """
 
     def __init__(self, folder: Path, layout: ModelLayout, options: BundledOptions, name: str) -> None:
         self.name, self._options, self._folder, self._layout = name, options, folder, layout
-        self._encoder = TextEncoder(folder / layout.text_encoder, layout.text_length, device=options.device)
-        self._base = load_stage(folder / self._layout.base, options.device)
-        if options.stage == "cascade" and not self._layout.super_resolution:
+        if options.stage == CASCADE and not layout.super_resolution:
             raise ModelError(f"{name} has no super-resolution stage, which options.stage = 'cascade' needs; use 'base'")
-        self._upper = [load_stage(folder / part, options.device) for part in self._layout.super_resolution]
+        self._encoder = TextEncoder(folder / layout.text_encoder, layout.text_length, device=options.device)
+        self._stages = [load_stage(folder / part, options.device) for part in layout.parts]
+        for stage, _ in self._stages:
+            if stage.unet.text_dim != self._encoder.dim:
+                raise ModelError(
+                    f"stage {stage.name} of {name} takes texts of {stage.unet.text_dim} channels, "
+                    f"its text encoder gives {self._encoder.dim}: put the encoder that it was trained with beside it"
+                )
+        names = [stage.name for stage, _ in self._stages]
+        self._last = len(names) - 1 if options.stage == CASCADE else names.index(options.stage)
+        trained = self._stages[0][0].image_size
+        self._size = (options.base.height or trained, options.base.width or trained)
+        self._samplings = self._check_samplings()
+
+    def _check_samplings(self) -> list[Sampling]:
+        """The sampling of each stage; what a stage cannot do is refused before anything is drawn."""
+        samplings, (height, width) = [], self._size
+        for stage, _ in self._stages:
+            height, width = height * stage.enlargement, width * stage.enlargement
+            samplings.append(self._options.sampling_of(stage.name))
+            check_sampling(stage, samplings[-1], (height, width))
+        return samplings
 
     def describe(self) -> dict[str, Any]:
         """Weights' digests and all sampling options: what decides the images."""
-        parts = {"text_encoder": self._encoder.digest, self._layout.base: self._digest(self._layout.base)}
-        parts |= {part: self._digest(part) for part in self._layout.super_resolution}
-        options = self._options.model_dump(mode="json", exclude={"device"})
-        return {"weights_sha256": parts, "options": options, "image_size": self._image_size()}
+        parts = {part: sha256_file(self._folder / part / WEIGHTS) for part in self._layout.parts}
+        # Neither the device nor the size of a chunk decides an image.
+        options = {"stage": self._options.stage, "base": self._options.base.model_dump(mode="json", exclude={"chunk"})}
+        for stage, _ in self._stages[1:]:
+            options[stage.name] = self._options.of(stage.name).model_dump(mode="json", exclude={"chunk"})
+        return {
+            "weights_sha256": {"text_encoder": self._encoder.digest, **parts},
+            "options": options,
+            "image_size": self._stages[self._last][0].image_size,
+        }
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float) -> Tensor:
         """One image a prompt and seed at the base stage's guidance weight; uint8 NCHW on the CPU."""
-        text = self._encoder(list(prompts))
-        stage, network = self._base
-        options = self._options.base
-        images = to_uint8(sample_stage(network, stage, options.sampling(), text, seeds, guidance_weight).cpu())
-        return self._enlarge(images, prompts, seeds) if self._options.stage == "cascade" else images
+        return last_images(self.generate_stages(prompts, seeds, guidance_weight))
 
-    def _enlarge(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        if images.shape[-1] != self._base[0].image_size or images.shape[-2] != images.shape[-1]:
-            size = self._base[0].image_size
-            raise ModelError(
-                f"{self.name} enlarges images of {size}x{size} pixels, found {images.shape[-1]}x{images.shape[-2]}"
+    def generate_stages(
+        self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float, start: Tensor | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Name and images of each stage as it finishes, up to the stage to stop at.
+
+        Args:
+            prompts: N texts.
+            seeds: N seeds.
+            guidance_weight: of the base stage.
+            start: images uint8 N3hw to enlarge; the first stage is then the one that was made for their shorter
+                side.
+
+        Raises:
+            InputError: no stage up to the one to stop at enlarges images of this size.
+        """
+        first = 0 if start is None else self._stage_for(start, self._last)
+        return self._run(first, self._last, prompts, seeds, guidance_weight, start)
+
+    def _run(
+        self, first: int, last: int, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float,
+        start: Tensor | None,
+    ) -> Iterator[tuple[str, Tensor]]:  # fmt: skip
+        runs = []
+        for index in range(first, last + 1):
+            stage, network = self._stages[index]
+            weight = self._options.of(stage.name).guidance_weight if index else guidance_weight
+            runs.append(StageRun(stage, network, self._samplings[index], weight))
+        return sample_cascade(runs, self._encoder(list(prompts)), seeds, start, self._size)
+
+    def _stage_for(self, images: Tensor, last: int) -> int:
+        """The stage that was made to enlarge images whose shorter side is this."""
+        height, width = images.shape[-2:]
+        known = {stage.low_res_size: index for index, (stage, _) in enumerate(self._stages[: last + 1]) if index}
+        if min(height, width) not in known:
+            sides = " or ".join(f"{side} ({self._stages[index][0].name})" for side, index in known.items())
+            raise InputError(
+                f"{self.name} cannot enlarge images of {width}x{height} pixels: expected a shorter side of "
+                f"{sides or 'none, since it stops at its base stage'}; resize them"
             )
-        text, options = self._encoder(list(prompts)), self._options.super_resolution
-        for stage, network in self._upper:
-            low_res = to_model(images)
-            images = to_uint8(
-                sample_stage(network, stage, options.sampling(), text, seeds, options.guidance_weight, low_res).cpu()
-            )
-        return images
-
-    def _image_size(self) -> int:
-        upper = self._upper if self._options.stage == "cascade" else []
-        return [self._base[0], *(stage for stage, _ in upper)][-1].image_size
-
-    def _digest(self, part: str) -> str:
-        return sha256_file(self._folder / part / WEIGHTS)
+        return known[min(height, width)]
 
 
 class EnlargingImagen(BundledImagen):
-    """The same where the base stage's images are asked for and super-resolution stages are there to enlarge them."""
+    """The same where the cascade stops early and further super-resolution stages are there to enlarge its images."""
 
     def super_resolve(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        """Enlarges uint8 NCHW images of the base stage through every super-resolution stage."""
-        return self._enlarge(images, prompts, seeds)
+        """Enlarges uint8 NCHW images through every super-resolution stage from the one that was made for them."""
+        last = len(self._stages) - 1
+        return last_images(self._run(self._stage_for(images, last), last, prompts, seeds, 1.0, images))
+
+
+def last_images(stages: Iterator[tuple[str, Tensor]]) -> Tensor:
+    """The images of the last stage."""
+    images = [drawn for _, drawn in stages]
+    return images[-1]
 
 
 @generators.register("bundled")
@@ -136,14 +158,59 @@ def open_bundled(name: str, options: dict[str, Any]) -> Generator:
     """Opens a model by short name (`imagen-emoji`) or folder.
 
     Raises:
-        ModelError: no such model.
+        ModelError: no such model, or its stages do not follow each other.
         ConfigError: an unknown or wrong option.
     """
     folder = Path(name) if Path(name).is_dir() else asset(f"models/{name}")
-    settings = validate(BundledOptions, options, "model.options")
     layout = read_layout(folder)
-    enlarges = settings.stage == "base" and layout.super_resolution
+    stages = [read_stage_config(folder / part) for part in layout.parts]
+    check_cascade(stages, str(folder))
+    names = [stage.name for stage in stages]
+    settings = read_options(options, names)
+    check_device(settings.device)
+    enlarges = settings.stage not in (CASCADE, names[-1])
     return (EnlargingImagen if enlarges else BundledImagen)(folder, layout, settings, Path(name).name)
+
+
+def check_device(device: str) -> None:
+    """Checks that a device is there.
+
+    Raises:
+        ConfigError: it is not, or it is no device's name.
+    """
+    try:
+        torch.zeros(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0].rstrip(".")
+        raise ConfigError(f"model.options.device is {device!r}: {first}; use 'cpu' or a device that is here") from error
+
+
+def check_cascade(stages: Sequence[StageConfig], source: str) -> None:
+    """Checks that stages form a cascade.
+
+    Args:
+        stages: configurations, the base first.
+        source: the model, for messages.
+
+    Raises:
+        ModelError: the first stage needs an image, a later one another image than the stage before draws, or a
+            name is taken twice or is an option's.
+    """
+    if stages[0].low_res_size is not None:
+        raise ModelError(f"{source}: base stage {stages[0].name} enlarges images; name it under super_resolution")
+    for before, stage in itertools.pairwise(stages):
+        if stage.low_res_size != before.image_size:
+            wanted = f"{stage.low_res_size} pixels" if stage.low_res_size else "no image"
+            raise ModelError(
+                f"{source}: stage {stage.name} takes {wanted}, stage {before.name} before it draws {before.image_size}"
+            )
+    names = [stage.name for stage in stages]
+    reserved = {*BundledOptions.model_fields, CASCADE}
+    if names[0] != "base" or len(set(names)) < len(names) or reserved & set(names[1:]):
+        raise ModelError(
+            f"{source}: stages are named {', '.join(names)}; expected base for the first and different names for "
+            f"the others, none of {', '.join(sorted(reserved))}, since options call stages by their names"
+        )
 
 
 def read_layout(folder: Path) -> ModelLayout:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imagen_bench.imagen.attention import AttentionKind
-from imagen_bench.imagen.schedule import Prediction, ScheduleKind
+from imagen_bench.imagen.schedule import Prediction, Schedule, ScheduleKind
 
 
 class Frozen(BaseModel):
@@ -119,16 +119,31 @@ class UNetConfig(Frozen):
 class DiffusionConfig(Frozen):
     """What the network of a stage predicts, on which schedule, and how training weighs noise levels.
 
-    `max_weight` bounds the weight of a squared x0 error, so that an x0 network is not drawn to the last grain
-    of noise.
+    Attributes:
+        schedule: "cosine" (the paper's base and 64 -> 256 stages) or "linear" (its 256 -> 1024 stage).
+        shift: resolution that the schedule is shifted to, 64 for none.
+        prediction: what the network puts out; the paper's is "eps".
+        weighting: the error whose plain mean is minimised: "eps" (the paper's), "x0", "v", or "min-snr" and "p2",
+            which `loss.loss_weight` defines.
+        min_snr_gamma: bound on the SNR of "min-snr".
+        p2_gamma: exponent of "p2"; 0 is "eps".
+        p2_k: offset of the SNR in "p2".
+        max_weight: bound on the weight of a squared x0 error, so that an x0 network is not drawn to the last
+            grain of noise.
     """
 
     schedule: ScheduleKind = "cosine"
-    shift: int = 64
+    shift: int = Field(default=64, gt=0)
     prediction: Prediction = "eps"
-    weighting: Literal["eps", "v", "min-snr"] = "eps"
-    min_snr_gamma: float = 5.0
-    max_weight: float | None = None
+    weighting: Literal["eps", "x0", "v", "min-snr", "p2"] = "eps"
+    min_snr_gamma: float = Field(default=5.0, gt=0)
+    p2_gamma: float = Field(default=1.0, ge=0)
+    p2_k: float = Field(default=1.0, gt=0)
+    max_weight: float | None = Field(default=None, gt=0)
+
+    def noise_schedule(self) -> Schedule:
+        """The schedule, as the object that training and sampling share."""
+        return Schedule(self.schedule, self.shift)
 
 
 class StageConfig(Frozen):
@@ -142,9 +157,9 @@ class StageConfig(Frozen):
         text_length: most tokens that the network sees.
     """
 
-    name: str
+    name: str = Field(min_length=1)
     image_size: int = Field(gt=0)
-    low_res_size: int | None = None
+    low_res_size: int | None = Field(default=None, gt=0)
     unet: UNetConfig
     diffusion: DiffusionConfig = DiffusionConfig()
     aug_level_max: float = Field(default=1.0, ge=0.0, le=1.0)
@@ -155,8 +170,15 @@ class StageConfig(Frozen):
     def _low_res_agrees(self) -> StageConfig:
         if (self.low_res_size is not None) != self.unet.low_res:
             raise ValueError("low_res_size must be given exactly when unet.low_res is true")
+        if self.low_res_size is not None and self.image_size % self.low_res_size:
+            raise ValueError(f"image_size {self.image_size} is no multiple of low_res_size {self.low_res_size}")
         if self.image_size % self.unet.factor:
             raise ValueError(
                 f"image_size {self.image_size} is no multiple of {self.unet.factor}, which the U-Net halves by"
             )
         return self
+
+    @property
+    def enlargement(self) -> int:
+        """Factor from the stage's input image to its output; 1 for the base."""
+        return 1 if self.low_res_size is None else self.image_size // self.low_res_size

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from imagen_bench.imagen.config import DiffusionConfig, StageConfig
-from imagen_bench.imagen.lowres import augment_low_res, downscale, upscale
-from imagen_bench.imagen.schedule import Schedule, diffuse, target_of
+from imagen_bench.imagen.lowres import downscale, low_res_input
+from imagen_bench.imagen.schedule import diffuse, target_of
 from imagen_bench.imagen.text import TextBatch
+
+MAX_FACTOR = 1e4
+"""Largest factor between the error of a network's own target and the error that is asked for."""
 
 
 def diffusion_loss(
@@ -30,31 +33,40 @@ def diffusion_loss(
     t = ((torch.rand((), generator=generator) + torch.arange(n) / n) % 1.0)[torch.randperm(n, generator=generator)].to(
         device
     )
-    log_snr = Schedule(stage.diffusion.schedule, stage.diffusion.shift).log_snr(t)
-    eps = torch.randn(x.shape, generator=generator).to(device)
+    log_snr = stage.diffusion.noise_schedule().log_snr(t)
+    eps = torch.randn(x.shape, generator=generator).to(x)
     text = text.dropped((torch.rand(n, generator=generator) < stage.text_drop).to(device))
     low_res, aug_log_snr = None, None
     if stage.low_res_size is not None:
-        aug_level = torch.rand(n, generator=generator).to(device) * stage.aug_level_max
-        small = downscale(x, x.shape[-1] * stage.low_res_size // stage.image_size)
-        noise = torch.randn(small.shape, generator=generator).to(device)
-        small, aug_log_snr = augment_low_res(small, aug_level, noise)
-        low_res = upscale(small, x.shape[-1])
+        aug_level = torch.rand(n, generator=generator).to(x) * stage.aug_level_max
+        small = downscale(x, stage.enlargement)
+        noise = torch.randn(small.shape, generator=generator).to(x)
+        low_res, aug_log_snr = low_res_input(small, aug_level, noise, stage.enlargement)
     output = network(diffuse(x, eps, log_snr), log_snr, text.tokens, text.mask, low_res, aug_log_snr)
     target = target_of(stage.diffusion.prediction, x, eps, log_snr)
-    error = (output.float() - target).square().flatten(1).mean(1)
+    error = (output.to(target.dtype) - target).square().flatten(1).mean(1)
     return error * loss_weight(stage.diffusion, log_snr), t
 
 
 def loss_weight(diffusion: DiffusionConfig, log_snr: Tensor) -> Tensor:
-    """Factor that turns the error of the network's own target into the error that `weighting` asks for.
+    """Factor (N,) that turns the error of the network's own target into the error that `weighting` asks for.
 
-    An error of x0 weighs SNR as an error of eps and SNR + 1 as one of v; "min-snr" weighs min(SNR, gamma)
-    (Hang et al. 2023, arXiv 2303.09556). The factor is bounded to stay finite at both ends of the schedule.
+    Stated as weights of a squared x0 error, with SNR = alpha^2 / sigma^2: "x0" 1, "eps" SNR (Imagen, appendix A;
+    Ho et al. 2020, arXiv 2006.11239, eq. 14), "v" SNR + 1 (Salimans and Ho 2022, arXiv 2202.00512, section 4),
+    "min-snr" min(SNR, gamma) (Hang et al. 2023, arXiv 2303.09556), "p2" SNR / (k + SNR)^gamma (Choi et al. 2022,
+    arXiv 2204.00227). `max_weight` bounds that weight. The factor itself is bounded by 10^4, which it would pass
+    where one quantity says nothing about the other: eps at high and x0 at low noise.
     """
     snr = log_snr.exp()
-    own = {"eps": snr, "v": snr + 1.0, "x0": torch.ones_like(snr)}[diffusion.prediction]
-    wanted = {"eps": snr, "v": snr + 1.0, "min-snr": snr.clamp(max=diffusion.min_snr_gamma)}[diffusion.weighting]
+    one = torch.ones_like(snr)
+    own = {"eps": snr, "v": snr + 1.0, "x0": one}[diffusion.prediction]
+    wanted = {
+        "eps": snr,
+        "x0": one,
+        "v": snr + 1.0,
+        "min-snr": snr.clamp(max=diffusion.min_snr_gamma),
+        "p2": snr / (diffusion.p2_k + snr) ** diffusion.p2_gamma,
+    }[diffusion.weighting]
     if diffusion.max_weight is not None:
         wanted = wanted.clamp(max=diffusion.max_weight)
-    return (wanted / own).clamp(1e-4, 1e4)
+    return (wanted / own).clamp(max=MAX_FACTOR)

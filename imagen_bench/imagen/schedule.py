@@ -90,9 +90,3 @@ def output_to_x0(prediction: Prediction, output: Tensor, z: Tensor, log_snr: Ten
     if prediction == "eps":
         return (z - sigma * output) / alpha
     return alpha * z - sigma * output
-
-
-def x0_to_eps(x0: Tensor, z: Tensor, log_snr: Tensor) -> Tensor:
-    """The noise that makes z out of x0: (z - alpha x0) / sigma."""
-    alpha, sigma = alpha_sigma(per_sample(log_snr, z))
-    return (z - alpha * x0) / sigma

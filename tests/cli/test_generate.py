@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from imagen_bench.cli.main import main
+from imagen_bench.cli.stage_options import stage_overrides
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +84,113 @@ def test_stage_is_an_option_of_the_generator() -> None:
     assert result.exit_code == 1
     assert result.stderr == "error: generator 'callable' has no option 'stage'; it takes target and batch_size\n"
     assert not Path("generated").exists()
+
+
+def test_settings_of_stages_become_options_of_the_generator() -> None:
+    assert stage_overrides(["base"]) == ["stage=base"]
+    assert stage_overrides(["base.steps=50"]) == ["base.steps=50"]
+    assert stage_overrides(["base.steps=50", "sr256.guidance=8"])[-1] == "stage=cascade"
+    assert stage_overrides(["sr256.guidance=8", "sr1024.tile=512", "sr256"])[-1] == "stage=sr256"
+    assert stage_overrides([], whole=True) == ["stage=cascade"]
+
+
+@pytest.fixture(scope="module")
+def cascade(t5_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of 16 x 16 base and 16 -> 32 super-resolution, with random weights."""
+    import torch
+
+    from imagen_bench.imagen.checkpoint import save_stage
+    from imagen_bench.imagen.config import StageConfig, UNetConfig
+    from imagen_bench.imagen.efficient_unet import build_unet
+
+    folder = tmp_path_factory.mktemp("models") / "toy"
+    shutil.copytree(t5_folder, folder / "text_encoder")
+    for name, size, low_res_size in (("base", 16, None), ("sr32", 32, 16)):
+        unet = UNetConfig(
+            kind="efficient", dim=8, channel_mult=(1,), blocks=(1,), attention=("self+text",), text_dim=16,
+            head_dim=8, low_res=low_res_size is not None, patch_size=2,
+        )  # fmt: skip
+        stage = StageConfig(name=name, image_size=size, low_res_size=low_res_size, unet=unet)
+        torch.manual_seed(size)
+        network = build_unet(unet)
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        save_stage(folder / name, stage, network.state_dict())
+    (folder / "config.toml").write_text(
+        '[model]\ntext_encoder = "text_encoder"\nbase = "base"\nsuper_resolution = ["sr32"]\n', encoding="utf-8"
+    )
+    return folder
+
+
+def draw(cascade: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["generate", "--model", str(cascade), *arguments])
+
+
+SETTINGS = ("--stage", "base.steps=2", "--stage", "sr32.steps=2", "--stage", "sr32.guidance=3")
+
+
+def test_one_command_runs_a_cascade_and_saves_its_stages(cascade: Path) -> None:
+    prompts = ("--prompt", "a red apple", "--prompt", "three pears", "--samples", "2")
+    result = draw(cascade, *prompts, *SETTINGS, "--save-stages", "--out", "all", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert [row["file"] for row in told["images"]] == [f"all/00{p}_{s}.png" for p in (1, 2) for s in (0, 1)]
+    assert told["stages"] == {"base": [f"all/base/00{p}_{s}.png" for p in (1, 2) for s in (0, 1)]}
+    assert pixels("all/002_1.png").shape == (32, 32, 3)
+    assert pixels("all/base/002_1.png").shape == (16, 16, 3)
+
+    one = draw(cascade, "--prompt", "three pears", "--seed", "1", *SETTINGS, "--out", "one.png")
+    assert one.exit_code == 0, one.output
+    assert np.abs(pixels("one.png").astype(int) - pixels("all/002_1.png").astype(int)).max() <= 1
+
+    first = [Path("first") / f"{p}.png" for p in (1, 2)]
+    first[0].parent.mkdir()
+    for place, file in enumerate(first, start=1):
+        shutil.copy(f"all/base/00{place}_0.png", file)
+    again = draw(cascade, *prompts[:4], *SETTINGS, "--from-image", "first", "--out", "again")
+    assert again.exit_code == 0, again.output
+    for place in (1, 2):
+        saved, continued = pixels(f"all/00{place}_0.png"), pixels(f"again/00{place}_0.png")
+        assert np.abs(saved.astype(int) - continued.astype(int)).max() <= 1
+
+
+def test_one_image_serves_all_prompts_and_one_prompt_all_images(cascade: Path) -> None:
+    assert draw(cascade, "--prompt", "a", "--stage", "base.steps=1", "--samples", "3", "--out", "low").exit_code == 0
+    shutil.rmtree("low/base", ignore_errors=True)
+    Path("low/sheet.png").unlink()
+    one = draw(cascade, "--prompt", "a", "--prompt", "b", "--from-image", "low/001_0.png", "--out", "one")
+    assert one.stdout.split() == ["one/sheet.png", "one/001_0.png", "one/002_0.png"]
+    many = draw(cascade, "--prompt", "a", "--from-image", "low", "--out", "many")
+    assert len(many.stdout.split()) == 4
+    wrong = draw(cascade, "--prompt", "a", "--prompt", "b", "--from-image", "low")
+    assert wrong.exit_code == 1
+    assert wrong.stderr.startswith("error: found 3 images in 'low' for 2 prompts, expected as many")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--stage", "sr23.steps=2"], 1, "unknown key 'sr23': did you mean 'sr32'"),
+        (["--stage", "sr23"], 1, "no stage 'sr23': did you mean 'sr32'"),
+        (["--stage", "base.guidance=2"], 1, "or --guidance"),
+        (["--stage", "base", "--stage", "sr32"], 2, "names two stages to stop at"),
+        (["--stage", "base.steps"], 2, "not of the form STAGE.OPTION=VALUE"),
+        (["--stage", "=3"], 2, "not of the form STAGE.OPTION=VALUE"),
+        (["--save-stages", "--out", "x.png"], 2, "give --out DIR"),
+        (["--from-image", "nothing.png"], 2, "does not exist"),
+    ],
+)
+def test_wrong_stages_are_told_in_one_line(cascade: Path, arguments: list[str], code: int, message: str) -> None:
+    result = draw(cascade, "--prompt", "a", *arguments)
+    assert result.exit_code == code
+    assert message in result.stderr.splitlines()[-1]
+    assert not Path("generated").exists()
+
+
+def test_a_generator_without_stages_says_so() -> None:
+    result = invoke("--prompt", "a", "--save-stages")
+    assert result.exit_code == 1
+    assert "generator 'callable' shows no stages" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

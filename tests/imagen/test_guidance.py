@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from imagen_bench.imagen.guidance import Threshold, guide
+from imagen_bench.imagen.guidance import Threshold, guide, percentile_of
 from imagen_bench.imagen.schedule import output_to_x0
 
 
@@ -50,3 +51,20 @@ def test_cap_of_one_makes_dynamic_static_and_none_does_nothing():
     assert torch.equal(Threshold("dynamic", cap=1.0)(x0), Threshold("static")(x0))
     assert torch.equal(Threshold("static")(x0), x0.clamp(-1, 1))
     assert torch.equal(Threshold("none")(x0), x0)
+
+
+def test_dynamic_threshold_by_hand():
+    """Two images of five values: rank 0.75 * 4 = 3 is 3 for the first, and 0.8 for the second, where s stays 1."""
+    x0 = torch.tensor([[4.0, -1.0, 3.0, 0.5, -2.0], [0.8, -1.5, 0.2, -0.4, 0.1]]).reshape(2, 1, 1, 5)
+    out = Threshold("dynamic", 75.0)(x0).reshape(2, 5)
+    expected = torch.tensor([[1.0, -1 / 3, 1.0, 0.5 / 3, -2 / 3], [0.8, -1.0, 0.2, -0.4, 0.1]])
+    torch.testing.assert_close(out, expected)
+    capped = Threshold("dynamic", 75.0, cap=2.0)(x0).reshape(2, 5)[0]
+    torch.testing.assert_close(capped, torch.tensor([1.0, -0.5, 1.0, 0.25, -1.0]))
+
+
+@pytest.mark.parametrize("percent", [0.1, 50.0, 95.0, 99.5, 100.0])
+def test_percentiles_are_numpys(percent):
+    values = torch.rand(3, 101, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = np.percentile(values.numpy(), percent, axis=1)
+    np.testing.assert_allclose(percentile_of(values, percent).numpy(), expected, rtol=1e-12)

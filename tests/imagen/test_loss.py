@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from imagen_bench.imagen.config import DiffusionConfig, StageConfig, UNetConfig
+from imagen_bench.imagen.efficient_unet import build_unet
 from imagen_bench.imagen.loss import diffusion_loss, loss_weight
 from imagen_bench.imagen.lowres import AUG_SCHEDULE, augment_low_res, downscale, upscale
 from imagen_bench.imagen.schedule import Schedule, alpha_sigma, target_of
@@ -84,16 +85,78 @@ def test_aug_levels_have_the_documented_signal_power():
     torch.testing.assert_close(noised, torch.ones(1, 3, 2, 2), rtol=0, atol=1e-3)
 
 
-def test_downscaling_keeps_area_means_and_does_not_alias():
-    stripes = torch.tensor([1.0, -1.0]).repeat(128).expand(1, 3, 256, 256)
-    assert downscale(stripes, 64).abs().max() == 0
-    assert upscale(torch.full((1, 3, 4, 4), 0.3), 16).std() < 1e-6
+def test_resizing_leaves_flat_areas_and_non_square_images_as_they_are():
+    assert upscale(torch.full((1, 3, 4, 6), 0.3), 4).sub(0.3).abs().max() < 1e-6
+    assert upscale(torch.zeros(1, 3, 4, 6), 4).shape == (1, 3, 16, 24)
+    assert downscale(torch.zeros(1, 3, 16, 24), 4).shape == (1, 3, 4, 6)
 
 
-@pytest.mark.parametrize(("weighting", "expected"), [("eps", 4.0), ("v", 5.0), ("min-snr", 4.0)])
-def test_weights_turn_an_x0_error_into_the_one_asked_for(weighting, expected):
-    log_snr = torch.tensor([4.0]).log()
-    weight = loss_weight(DiffusionConfig(prediction="x0", weighting=weighting), log_snr)
-    assert weight.item() == pytest.approx(expected, rel=1e-5)
-    clipped = loss_weight(DiffusionConfig(prediction="x0", weighting="min-snr"), torch.tensor([100.0]).log())
-    assert clipped.item() == pytest.approx(5.0)
+SNR = torch.tensor([1e-3, 0.25, 1.0, 4.0, 100.0], dtype=torch.float64)
+# What a squared error of x0 weighs, from each paper's own words.
+ON_X0 = {
+    "eps": SNR,
+    "x0": torch.ones_like(SNR),
+    "v": 1.0 + SNR,
+    "min-snr": torch.minimum(SNR, torch.tensor(5.0)),
+    "p2": SNR / (1.0 + SNR),
+}
+
+
+@pytest.mark.parametrize("weighting", list(ON_X0))
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+def test_weights_make_the_same_loss_of_every_prediction(weighting, prediction):
+    """An x0 estimate that is off by d weighs ON_X0 d^2, whichever quantity the network puts out."""
+    log_snr = SNR.log()
+    alpha, sigma = alpha_sigma(log_snr)
+    x, eps, off = (torch.randn(5, 1, 1, 1, dtype=torch.float64) for _ in range(3))
+    z = alpha.reshape(-1, 1, 1, 1) * x + sigma.reshape(-1, 1, 1, 1) * eps
+    guess_eps = (z - alpha.reshape(-1, 1, 1, 1) * (x + off)) / sigma.reshape(-1, 1, 1, 1)
+    error = target_of(prediction, x + off, guess_eps, log_snr) - target_of(prediction, x, eps, log_snr)
+    loss = loss_weight(DiffusionConfig(prediction=prediction, weighting=weighting), log_snr) * error.flatten().square()
+    torch.testing.assert_close(loss, ON_X0[weighting] * off.flatten().square())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"weighting": "min-snr", "prediction": "eps"}, torch.minimum(SNR, torch.tensor(5.0)) / SNR),
+        ({"weighting": "min-snr", "prediction": "v"}, torch.minimum(SNR, torch.tensor(5.0)) / (SNR + 1)),
+        ({"weighting": "p2", "prediction": "eps", "p2_gamma": 0.5, "p2_k": 2.0}, (2.0 + SNR) ** -0.5),
+        ({"weighting": "eps", "prediction": "eps"}, torch.ones_like(SNR)),
+        ({"weighting": "v", "prediction": "x0", "max_weight": 5.0}, (1.0 + SNR).clamp(max=5.0)),
+    ],
+)
+def test_weights_are_those_that_the_papers_print(options, expected):
+    torch.testing.assert_close(loss_weight(DiffusionConfig(**options), SNR.log()), expected)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "x0", "v"])
+@pytest.mark.parametrize("low_res", [False, True])
+def test_the_gradient_of_the_loss_is_right(prediction, low_res):
+    """Finite differences in float64 through a real, tiny network."""
+    unet = UNetConfig(
+        kind="efficient", dim=8, channel_mult=(1,), blocks=(1,), attention=("self+text",), text_dim=2, head_dim=8,
+        low_res=low_res, patch_size=2, cond_dim=8,
+    )  # fmt: skip
+    diffusion = DiffusionConfig(prediction=prediction, weighting="min-snr")
+    config = StageConfig(
+        name="s", image_size=8, low_res_size=2 if low_res else None, unet=unet, diffusion=diffusion
+    )  # fmt: skip
+    torch.manual_seed(0)
+    network = build_unet(unet).double()
+    weights = {name: value.detach().clone() for name, value in network.named_parameters()}
+    for value in weights.values():
+        value += 0.1 * torch.randn_like(value)
+    checked = [
+        weights[name].requires_grad_() for name in ("stem.bias", "out.weight", "down.0.stack.attention.qkv.bias")
+    ]
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64) * 2 - 1
+    texts = TextBatch(torch.randn(2, 3, 2, dtype=torch.float64), torch.ones(2, 3, dtype=torch.bool))
+
+    def loss(*_):
+        def functional(*args):
+            return torch.func.functional_call(network, weights, args)
+
+        return diffusion_loss(functional, config, x, texts, torch.Generator().manual_seed(0))[0]
+
+    assert torch.autograd.gradcheck(loss, tuple(checked), fast_mode=True)

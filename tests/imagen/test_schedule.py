@@ -14,7 +14,6 @@ from imagen_bench.imagen.schedule import (
     output_to_x0,
     target_of,
     time_of,
-    x0_to_eps,
 )
 
 
@@ -62,4 +61,5 @@ def test_every_prediction_gives_back_the_same_image_and_noise(prediction):
     z = diffuse(x, eps, log_snr)
     x0 = output_to_x0(prediction, target_of(prediction, x, eps, log_snr), z, log_snr)
     torch.testing.assert_close(x0, x)
-    torch.testing.assert_close(x0_to_eps(x0, z, log_snr), eps)
+    alpha, sigma = (part.reshape(-1, 1, 1, 1) for part in alpha_sigma(log_snr))
+    torch.testing.assert_close((z - alpha * x0) / sigma, eps)
