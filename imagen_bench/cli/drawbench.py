@@ -8,6 +8,8 @@ from imagen_bench.cli.lazy import LazyGroup
 
 COMMANDS = {
     "export": "imagen_bench.cli.drawbench_export:command",
+    "import": "imagen_bench.cli.drawbench_import:command",
+    "label-studio": "imagen_bench.cli.drawbench_label_studio:command",
 }
 
 
