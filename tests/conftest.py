@@ -1,13 +1,18 @@
-"""A tiny CLIP with random weights in open_clip's own folder layout, and a prompt set that has to be fetched."""
+"""What tests of several folders use: tiny models, a prompt set to fetch, tables of samples, a browser."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 CLIP_DIM = 16
 CONTEXT = 12
@@ -139,3 +144,69 @@ def t5_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     T5EncoderModel(config).save_pretrained(str(folder))
     return folder
+
+
+# Columns of a run's samples.parquet, as the run folder's documentation lists them.
+SAMPLE_COLUMNS = ("prompt_id", "prompt", "category", "index", "seed", "guidance_weight", "path", "sha256", "seconds")
+
+
+@pytest.fixture(scope="session")
+def write_samples() -> Callable[[Path, Sequence[tuple[object, ...]]], None]:
+    """Write rows, in the order of `SAMPLE_COLUMNS`, as the table of samples of a run folder."""
+    import pandas as pd
+
+    def write(folder: Path, rows: Sequence[tuple[object, ...]]) -> None:
+        pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS)).to_parquet(folder / "samples.parquet", index=False)
+
+    return write
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER_ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+# Contrast of each piece of text with the nearest opaque background behind it, by WCAG's formula.
+CONTRAST = """() => {
+  const parse = (css) => (css.match(/[\\d.]+/g) || []).map(Number);
+  const light = (c) => c.slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const c = parse(getComputedStyle(at).backgroundColor);
+      if (c.length === 3 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const node of document.querySelectorAll("body *:not(svg *):not(script):not(:disabled)")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    if (!own || !node.getClientRects().length) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(node.textContent.trim().slice(0, 40));
+  }
+  return poor;
+}"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium of this machine; tests that need it are skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"no Chromium found (looked for {', '.join(BROWSERS)})")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def poor_contrast() -> Callable[[Page], list[str]]:
+    """Return the texts of a page that stand out too little from what is behind them (WCAG: below 4.5 to 1)."""
+
+    def check(page: Page) -> list[str]:
+        texts: list[str] = page.evaluate(CONTRAST)
+        return texts
+
+    return check

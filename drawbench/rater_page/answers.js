@@ -1,5 +1,5 @@
 // What a rater answered: kept in this browser while the sheet is being filled, and written out as CSV or JSON.
-// Joined with page.js into one script by imagen_bench/human/page.py.
+// The first of the scripts that imagen_bench/human/page.py joins into one.
 "use strict";
 
 const sheet = JSON.parse(document.getElementById("data").textContent);
@@ -7,7 +7,10 @@ const storageKey = ["imagen-bench", sheet.study_id, sheet.sheet_id, sheet.sheet_
 
 function emptyState() {
   // answers and milliseconds: item id -> question name -> value.
-  return { rater: "", step: 0, answers: {}, milliseconds: {}, answeredAt: {}, comments: {}, hotkeys: true, advance: false };
+  return {
+    rater: "", step: 0, practised: false, hotkeys: true, advance: false,
+    answers: {}, milliseconds: {}, answeredAt: {}, comments: {},
+  };
 }
 
 let state = emptyState();
@@ -21,7 +24,11 @@ function restore() {
   } catch {
     storageWorks = false;
   }
-  if (text) state = Object.assign(emptyState(), JSON.parse(text));
+  try {
+    if (text) state = Object.assign(emptyState(), JSON.parse(text));
+  } catch {
+    state = emptyState();
+  }
 }
 
 function save() {
@@ -67,7 +74,7 @@ function isComplete() {
 }
 
 function isStarted() {
-  return Object.keys(state.answers).length > 0;
+  return sheet.items.some((item) => countAnswered(item) > 0);
 }
 
 // Spreadsheet programs run a cell that starts so as a formula; the leading apostrophe makes it text.
@@ -76,18 +83,28 @@ function csvCell(value) {
   return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
 }
 
+const secondsOf = (milliseconds) => Math.round(milliseconds) / 1000;
+
 function toCsv() {
+  const columns = [...sheet.columns];
   const values = {
     study_id: () => sheet.study_id,
     sheet_id: () => sheet.sheet_id,
+    sheet_hash: () => sheet.sheet_hash,
     comment: (item) => state.comments[item.item_id] || "",
     rater_id: () => state.rater,
   };
   for (const question of sheet.questions) {
     values["q_" + question.name] = (item) => get("answers", item, question) || "";
+    // One question: seconds, answered_at; several: seconds_fidelity, answered_at_fidelity, ...
+    const suffix = sheet.questions.length > 1 ? "_" + question.name : "";
+    columns.push("seconds" + suffix, "answered_at" + suffix);
+    values["seconds" + suffix] = (item) =>
+      get("answers", item, question) ? secondsOf(get("milliseconds", item, question) || 0) : "";
+    values["answered_at" + suffix] = (item) => get("answeredAt", item, question) || "";
   }
-  const row = (item) => sheet.columns.map((name) => csvCell(values[name] ? values[name](item) : item[name]));
-  const lines = [sheet.columns, ...sheet.items.map(row)].map((cells) => cells.join(",") + "\r\n");
+  const row = (item) => columns.map((name) => csvCell(values[name] ? values[name](item) : item[name]));
+  const lines = [columns, ...sheet.items.map(row)].map((cells) => cells.join(",") + "\r\n");
   return "\ufeff" + lines.join("");
 }
 
@@ -101,7 +118,7 @@ async function toJson() {
         item_id: item.item_id,
         question: question.name,
         answer: answer,
-        milliseconds: get("milliseconds", item, question) || 0,
+        seconds: secondsOf(get("milliseconds", item, question) || 0),
         answered_at: get("answeredAt", item, question),
       });
     }
@@ -142,15 +159,15 @@ function loadJson(text) {
   }
   const items = new Map(sheet.items.map((item) => [item.item_id, item]));
   const questions = new Map(sheet.questions.map((question) => [question.name, question]));
-  const loaded = Object.assign(emptyState(), { hotkeys: state.hotkeys, advance: state.advance });
+  const loaded = Object.assign(emptyState(), { hotkeys: state.hotkeys, advance: state.advance, practised: true });
   loaded.rater = String(record.rater_id || "").slice(0, 64);
   state = loaded;
   for (const row of record.answers) {
     const item = items.get(row.item_id);
     const question = questions.get(row.question);
-    if (!item || !question || !sheet.answers.includes(row.answer)) continue;
+    if (!item || !question || !question.answers.some((known) => known.value === row.answer)) continue;
     put("answers", item, question, row.answer);
-    put("milliseconds", item, question, Number.isInteger(row.milliseconds) ? row.milliseconds : 0);
+    put("milliseconds", item, question, Number.isFinite(row.seconds) ? Math.round(row.seconds * 1000) : 0);
     put("answeredAt", item, question, String(row.answered_at || ""));
   }
   for (const row of Array.isArray(record.comments) ? record.comments : []) {

@@ -1,14 +1,18 @@
-// The screens of a rating sheet: instructions, one question at a time, overview. Joined after answers.js.
+// The screens of a rating sheet: instructions, practice, one question at a time, overview. Joined last.
 
 const element = (id) => document.getElementById(id);
-const screens = ["intro", "rate", "review"].map(element);
-const radios = Array.from(document.querySelectorAll("input[name=answer]"));
+const screens = ["intro", "rate", "ready", "review"].map(element);
 const panes = Array.from(document.querySelectorAll(".pane"));
-const steps = sheet.items.length * sheet.questions.length;
 const longestPause = 5 * 60 * 1000;
+const word = sheet.item_word;
+const Word = word[0].toUpperCase() + word.slice(1);
 let clockStart = 0;
 
-const itemAt = (step) => sheet.items[Math.floor(step / sheet.questions.length)];
+const list = () => (practising ? practice : sheet.items);
+const stepCount = () => list().length * sheet.questions.length;
+const currentStep = () => (practising ? practiceStep : state.step);
+const radios = () => Array.from(document.querySelectorAll("input[name=answer]"));
+const itemAt = (step) => list()[Math.floor(step / sheet.questions.length)];
 const questionAt = (step) => sheet.questions[step % sheet.questions.length];
 const isRating = () => !element("rate").hidden;
 
@@ -37,7 +41,7 @@ function startClock() {
 function stopClock() {
   if (!clockStart) return;
   const spent = Math.min(Math.round(performance.now() - clockStart), longestPause);
-  const [item, question] = [itemAt(state.step), questionAt(state.step)];
+  const [item, question] = [itemAt(currentStep()), questionAt(currentStep())];
   put("milliseconds", item, question, (get("milliseconds", item, question) || 0) + spent);
   clockStart = 0;
 }
@@ -48,58 +52,81 @@ function showIntro() {
   element("hotkeys").checked = state.hotkeys;
   element("advance").checked = state.advance;
   element("resume").hidden = !started;
-  element("resume").textContent = `Your answers are kept: ${countComplete()} of ${sheet.items.length} comparisons are complete.`;
+  element("resume").textContent = `Your answers are kept: ${countComplete()} of ${sheet.items.length} ${word}s are complete.`;
   element("go").textContent = started ? "Continue" : "Start";
   element("restart").hidden = !started;
+  const willPractise = practice.length > 0 && !started && !state.practised;
+  element("practice-hint").hidden = !willPractise;
+  element("practice-hint").textContent = `First a short practice: ${practice.length} ${word}${practice.length > 1 ? "s" : ""} that you can skip.`;
   show("intro");
 }
 
 function showStep(step) {
   show("rate");
-  state.step = Math.max(0, Math.min(step, steps - 1));
-  const [item, question] = [itemAt(state.step), questionAt(state.step)];
-  const number = (state.step % sheet.questions.length) + 1;
-  element("progress").textContent =
-    `Comparison ${item.order} of ${sheet.items.length}, question ${number} of ${sheet.questions.length}`;
+  const within = Math.max(0, Math.min(step, stepCount() - 1));
+  if (practising) practiceStep = within;
+  else state.step = within;
+  const [item, question] = [itemAt(within), questionAt(within)];
+  showProgress(within);
   showPictures(item);
   showQuestion(item, question);
+  showFeedback(item, question);
   showCompleted();
   const comment = state.comments[item.item_id] || "";
   element("comment").value = comment;
   element("remark").open = comment !== "";
-  element("back").disabled = state.step === 0;
-  element("next").textContent = state.step === steps - 1 ? "Finish" : "Next";
+  element("back").disabled = within === 0;
+  element("next").textContent = within === stepCount() - 1 ? "Finish" : "Next";
+  for (const id of ["bar", "overview", "remark"]) element(id).hidden = practising;
+  element("skip").hidden = !practising;
   element("question").focus({ preventScroll: true });
   save();
   warnIfNotSaved();
   startClock();
 }
 
+function showProgress(step) {
+  const number = Math.floor(step / sheet.questions.length) + 1;
+  const question = sheet.questions.length > 1 ? `, question ${(step % sheet.questions.length) + 1} of ${sheet.questions.length}` : "";
+  element("progress").textContent = `${practising ? "Practice" : Word} ${number} of ${list().length}${question}`;
+}
+
 function showPictures(item) {
-  for (const side of ["left", "right"]) {
+  for (const side of sheet.sides) {
     const picture = element(side);
-    if (picture.getAttribute("src") === item["image_" + side]) continue;
-    picture.src = item["image_" + side];
+    if (picture.getAttribute("src") === fileOf(item, side)) continue;
+    picture.src = fileOf(item, side);
     setZoom(false);
   }
-  const following = sheet.items[item.order];
+  const following = practising ? undefined : sheet.items[item.order];
   if (!following) return;
-  for (const side of ["left", "right"]) new Image().src = following["image_" + side];
+  for (const side of sheet.sides) new Image().src = fileOf(following, side);
 }
 
 function showQuestion(item, question) {
-  const legend = element("question");
-  legend.textContent = "";
-  const [before, after] = question.text.split("{caption}");
-  legend.append(before);
-  if (after !== undefined) {
-    const caption = document.createElement("q");
-    caption.className = "caption";
-    caption.textContent = item.prompt;
-    legend.append(caption, after);
-  }
-  const answer = get("answers", item, question);
-  for (const radio of radios) radio.checked = radio.value === answer;
+  element("question").replaceChildren(...questionParts(question, item.prompt));
+  const given = get("answers", item, question);
+  element("choices").classList.toggle("scale", question.answers.length > 4);
+  element("choices").replaceChildren(...question.answers.map((known) => choice(known, known.value === given)));
+}
+
+function choice(known, checked) {
+  const radio = document.createElement("input");
+  radio.type = "radio";
+  radio.name = "answer";
+  radio.value = known.value;
+  radio.checked = checked;
+  radio.setAttribute("aria-keyshortcuts", known.key);
+  radio.addEventListener("change", () => answer(known.value));
+  const key = make("kbd", "", known.key);
+  key.setAttribute("aria-hidden", "true");
+  return make("label", "choice", radio, make("span", "", known.label), key);
+}
+
+function showFeedback(item, question) {
+  const text = practising ? feedbackOn(item, question) : "";
+  element("feedback").textContent = text;
+  element("feedback").hidden = !text;
 }
 
 function showCompleted() {
@@ -118,70 +145,48 @@ function toggleZoom() {
 }
 
 function answer(value) {
-  setAnswer(itemAt(state.step), questionAt(state.step), value);
-  for (const radio of radios) radio.checked = radio.value === value;
+  const [item, question] = [itemAt(currentStep()), questionAt(currentStep())];
+  setAnswer(item, question, value);
+  for (const radio of radios()) radio.checked = radio.value === value;
+  showFeedback(item, question);
   showCompleted();
   warnIfNotSaved();
 }
 
 function move(by) {
-  const target = state.step + by;
-  if (target >= steps) showReview();
+  const target = currentStep() + by;
+  if (target >= stepCount()) practising ? showReady() : showReview();
   else if (target >= 0) showStep(target);
 }
 
-function showReview() {
-  show("review");
-  const open = sheet.items.length - countComplete();
-  element("summary").textContent = open
-    ? `${sheet.items.length - open} of ${sheet.items.length} comparisons are complete, ${open} still miss an answer.`
-    : `All ${sheet.items.length} comparisons are complete.`;
-  element("done").hidden = open > 0;
-  element("code").textContent = open ? "" : sheet.completion_code;
-  element("resume-rating").hidden = open === 0;
-  const onlyOpen = element("only-open").checked;
-  element("list").replaceChildren(...sheet.items.filter((item) => !onlyOpen || !isAnswered(item)).map(reviewEntry));
-  element("review-title").focus({ preventScroll: true });
-  save();
-  warnIfNotSaved();
+function showReady() {
+  show("ready");
+  element("ready-title").focus({ preventScroll: true });
 }
 
-const isAnswered = (item) => countAnswered(item) === sheet.questions.length;
-
-function firstOpenStep() {
-  for (let step = 0; step < steps; step += 1) {
-    if (!get("answers", itemAt(step), questionAt(step))) return step;
-  }
-  return 0;
+function beginPractice() {
+  forgetPractice();
+  practising = true;
+  showStep(0);
 }
 
-function reviewEntry(item) {
-  const entry = document.createElement("li");
-  const button = document.createElement("button");
-  const status = document.createElement("span");
-  const count = countAnswered(item);
-  button.type = "button";
-  button.textContent = `Comparison ${item.order}`;
-  status.className = "quiet";
-  status.textContent = isAnswered(item) ? "✓ done" : count ? `${count} of ${sheet.questions.length}` : "open";
-  button.append(" ", status);
-  button.addEventListener("click", () => {
-    const first = sheet.questions.findIndex((question) => !get("answers", item, question));
-    showStep((item.order - 1) * sheet.questions.length + Math.max(first, 0));
-  });
-  entry.append(button);
-  return entry;
+function beginRating() {
+  stopClock();
+  forgetPractice();
+  practising = false;
+  state.practised = true;
+  showStep(state.step);
 }
 
 function onKey(event) {
   if (!isRating() || event.ctrlKey || event.metaKey || event.altKey) return;
   const tag = event.target.tagName;
   if (tag === "TEXTAREA" || (event.key === "Enter" && (tag === "BUTTON" || tag === "SUMMARY"))) return;
-  const shortcut = state.hotkeys && radios.find((radio) => radio.getAttribute("aria-keyshortcuts") === event.key.toLowerCase());
+  const shortcut = state.hotkeys && radios().find((radio) => radio.getAttribute("aria-keyshortcuts") === event.key.toLowerCase());
   const scrolls = event.target.classList.contains("pane");
   if (shortcut) {
     answer(shortcut.value);
-    if (state.advance) move(1);
+    if (state.advance && !practising) move(1);
   } else if (state.hotkeys && event.key.toLowerCase() === "z") toggleZoom();
   else if (event.key === "Enter" || (event.key === "ArrowRight" && !scrolls)) move(1);
   else if (event.key === "Backspace" || (event.key === "ArrowLeft" && !scrolls)) move(-1);
@@ -198,7 +203,9 @@ function start(event) {
     return;
   }
   state.rater = rater;
-  showStep(state.step);
+  if (practising) showStep(practiceStep);
+  else if (practice.length > 0 && !isStarted() && !state.practised) beginPractice();
+  else showStep(state.step);
 }
 
 async function loadEarlier() {
@@ -207,6 +214,7 @@ async function loadEarlier() {
   const problem = file.size > 5000000 ? "This file is too large." : loadJson(await file.text());
   notice(problem);
   if (!problem) {
+    practising = false;
     state.step = firstOpenStep();
     showIntro();
   }
@@ -226,11 +234,14 @@ function connect() {
   onClick("zoom", toggleZoom);
   onClick("help", showIntro);
   onClick("overview", showReview);
+  onClick("skip", beginRating);
+  onClick("begin", beginRating);
+  onClick("again", beginPractice);
   onClick("resume-rating", () => showStep(firstOpenStep()));
   onClick("save-csv", () => download(toCsv(), "text/csv;charset=utf-8", ".csv"));
   onClick("save-json", async () => download(await toJson(), "application/json", ".json"));
   onClick("restart", () => {
-    if (confirm("Delete all answers of this sheet?")) { forget(); showIntro(); }
+    if (confirm("Delete all answers of this sheet?")) { practising = false; forget(); showIntro(); }
   });
   element("only-open").addEventListener("change", showReview);
   element("earlier").addEventListener("change", loadEarlier);
@@ -238,11 +249,10 @@ function connect() {
     element(name).addEventListener("change", () => { state[name] = element(name).checked; save(); });
   }
   element("comment").addEventListener("input", () => {
-    state.comments[itemAt(state.step).item_id] = element("comment").value;
+    state.comments[itemAt(currentStep()).item_id] = element("comment").value;
     save();
   });
-  for (const radio of radios) radio.addEventListener("change", () => answer(radio.value));
-  for (const side of ["left", "right"]) {
+  for (const side of sheet.sides) {
     element(side).addEventListener("click", toggleZoom);
     element(side).addEventListener("error", () =>
       notice("An image could not be loaded: unpack the whole zip file first, and keep this page beside its folder images."));
@@ -264,4 +274,5 @@ function connect() {
 restore();
 state.rater = state.rater || raterFromAddress();
 connect();
+showExample();
 showIntro();

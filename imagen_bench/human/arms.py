@@ -1,22 +1,22 @@
-"""The two arms of a comparison: which samples of which run stand against each other, prompt by prompt."""
+"""The arms of a study: which samples of which run, or which real images, are shown for each prompt."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.errors import InputError, ProtocolError, RunFolderError
-from imagen_bench.files import digest_json
+from imagen_bench.files import digest_json, sha256_bytes
 
 IMAGEN_SAMPLES_PER_SIDE = 8
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of the comparison.
+    """A model in the study: the images of a run at one guidance weight.
 
     Attributes:
         label: Name in the results; never shown to raters.
@@ -30,13 +30,51 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class ReferenceArm:
+    """Real images in the study.
+
+    Attributes:
+        images: Folder of images, or parquet file of images with a caption column.
+        captions: Caption file of a folder; None where the images are named `<prompt id>.png` or so.
+        label: Name in the results; never shown to raters.
+    """
+
+    images: Path
+    captions: Path | None = None
+    label: str = "reference"
+
+
+@dataclass(frozen=True)
 class ShownSample:
-    """One image of a set: its index and seed in the run, its file, and the digest that the run recorded."""
+    """One image of a set.
+
+    Attributes:
+        index: Its index in the run; 0 for a real image.
+        seed: Its seed in the run; None for a real image.
+        path: Its file, or what to call it in messages where `data` holds it.
+        sha256: The digest that the run recorded, or that the file had when it was matched.
+        data: Content of the image file, where it comes out of a larger file.
+    """
 
     index: int
-    seed: int
+    seed: int | None
     path: Path
     sha256: str
+    data: bytes | None = None
+
+    def content(self) -> bytes:
+        """Return the image file's bytes.
+
+        Raises:
+            RunFolderError: The file is gone or is not the image that was recorded.
+        """
+        try:
+            data = self.path.read_bytes() if self.data is None else self.data
+        except OSError as error:
+            raise RunFolderError(f"cannot read {self.path} ({error.strerror}); restore it or run again") from error
+        if sha256_bytes(data) != self.sha256:
+            raise RunFolderError(f"{self.path} is not the image that the run recorded; restore it or run again")
+        return data
 
 
 @dataclass(frozen=True)
@@ -118,7 +156,7 @@ def check_pair(first: ArmSamples, second: ArmSamples, names: tuple[str, str]) ->
             )
 
 
-def samples_per_side(arms: Sequence[ArmSamples], asked: int | None) -> int:
+def samples_per_side(arms: Iterable[ArmSamples], asked: int | None) -> int:
     """Return how many images each side shows: what was asked for, else as many as all prompts have, up to 8.
 
     Imagen's raters saw 8 random samples a side (arXiv 2205.11487, appendix C).

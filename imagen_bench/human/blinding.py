@@ -43,29 +43,28 @@ class Blinder:
         return hmac.digest(self._secret, "\x1f".join(map(str, parts)).encode("utf-8"), "sha256")
 
 
-def balanced_sides(categories: Sequence[str], rng: random.Random) -> list[bool]:
+def balanced_sides(cells: Sequence[tuple[str, str]], rng: random.Random) -> list[bool]:
     """Draw for each item whether the first arm stands on the left.
 
-    Within each category the first arm is left as often as right; with an odd number of items one side gets
-    one more, and the categories with an odd number take turns in this, so that the whole sheet is balanced to
-    one item as well.
+    Within each cell, a pair of arms in a category, the first arm is left as often as right; with an odd
+    number of items one side gets one more. The odd cells of a pair take turns in this, and so do the pairs,
+    so that each pair and the whole sheet are balanced to one item as well.
 
     Args:
-        categories: Category of each item, in the order of the result.
+        cells: Pair of arms and category of each item, in the order of the result.
         rng: Source of randomness.
     """
-    members: dict[str, list[int]] = {}
-    for position, category in enumerate(categories):
-        members.setdefault(category, []).append(position)
-    sides = [False] * len(categories)
+    pairs: dict[str, dict[str, list[int]]] = {}
+    for position, (pair, category) in enumerate(cells):
+        pairs.setdefault(pair, {}).setdefault(category, []).append(position)
+    sides = [False] * len(cells)
     extra = rng.randrange(2)
-    groups = list(members.values())
-    rng.shuffle(groups)
-    for group in groups:
-        left = len(group) // 2
-        if len(group) % 2:
-            left += extra
-            extra = 1 - extra
-        for position in rng.sample(group, left):
-            sides[position] = True
+    for categories in rng.sample(list(pairs.values()), len(pairs)):
+        for group in rng.sample(list(categories.values()), len(categories)):
+            left = len(group) // 2
+            if len(group) % 2:
+                left += extra
+                extra = 1 - extra
+            for position in rng.sample(group, left):
+                sides[position] = True
     return sides

@@ -35,7 +35,7 @@ def write_zip(path: Path, folder: str, members: Mapping[str, Path]) -> None:
 def rater_readme(instrument: QuestionSet) -> str:
     """Return the note that goes with every sheet, as plain text with CRLF line ends."""
     lines = [
-        "Image comparison",
+        instrument.title,
         "",
         *(line for paragraph in instrument.instructions for line in (paragraph, "")),
         "How to start",
@@ -52,16 +52,16 @@ def rater_readme(instrument: QuestionSet) -> str:
 
 def _without_browser(instrument: QuestionSet) -> list[str]:
     """Explain how to fill in the CSV by hand."""
+    columns = "the pictures in image_left and image_right" if len(instrument.pictures) == 2 else "the picture in image"
     lines = [
         "Without the page",
         "1. Open the .csv file with a spreadsheet program. Keep all filled cells and the order of rows.",
         "2. Write your rater id into the column rater_id.",
-        "3. For each row, look at the pictures in image_left and image_right and answer these questions.",
+        f"3. For each row, look at {columns} and write one of the words below into each column that starts with q_.",
     ]
     for question in instrument.questions:
-        text = question.text.replace("{caption}", "(the text in the column prompt)")
+        text = question.text.replace("{caption}", "(the text in the column prompt)").replace("\n", " ")
         blind = "" if question.shows_caption else " Answer it before you read the prompt."
-        lines.append(f"   Column q_{question.name}: {text}{blind}")
-    lines.append("4. Write one of these words as the answer:")
-    lines.extend(f"   {answer.value}: {answer.label}" for answer in instrument.answers)
+        lines.extend(["", f"   Column q_{question.name}: {text}{blind}"])
+        lines.extend(f"      {answer.value}: {answer.label}" for answer in instrument.answers_of(question))
     return [*lines, ""]

@@ -16,10 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from imagen_bench.assets import asset
-from imagen_bench.human.questions import QuestionSet
+from imagen_bench.human.questions import PRACTICE_PICTURES, QuestionSet
 from imagen_bench.human.sheets import Sheet, public_items
 
 TEMPLATES = "drawbench/rater_page"
+SCRIPTS = ("answers.js", "practice.js", "review.js", "page.js")
 # How rating platforms hand over a participant's id in the address: our own name, Prolific, CloudResearch
 # Connect.
 RATER_PARAMETERS = ("rater_id", "PROLIFIC_PID", "participantId")
@@ -43,6 +44,7 @@ def render_page(
         sheet_hash: Ties saved and downloaded answers to this very sheet.
         completion_code: Shown once every question is answered.
     """
+    sides = ["left", "right"] if len(instrument.pictures) == 2 else ["image"]
     data = {
         "study_id": study_id,
         "sheet_id": sheet.sheet_id,
@@ -50,12 +52,17 @@ def render_page(
         "completion_code": completion_code,
         "rater_parameters": RATER_PARAMETERS,
         "columns": columns,
-        "questions": [question.model_dump() for question in instrument.questions],
-        "answers": [answer.value for answer in instrument.answers],
+        "item_word": instrument.item,
+        "sides": sides,
+        "questions": [
+            {**question.model_dump(), "answers": [answer.model_dump() for answer in instrument.answers_of(question)]}
+            for question in instrument.questions
+        ],
+        "practice": practice_items(instrument, sides),
         "items": public_items(sheet),
     }
     style = _source("page.css")
-    script = _source("answers.js") + _source("page.js")
+    script = "".join(map(_source, SCRIPTS))
     environment = Environment(
         loader=FileSystemLoader(asset(TEMPLATES)),
         autoescape=True,
@@ -66,12 +73,48 @@ def render_page(
         policy=content_security_policy(style, script),
         sheet_id=sheet.sheet_id,
         items=len(sheet.items),
-        instructions=instrument.instructions,
-        answers=instrument.answers,
+        instrument=instrument,
+        keys=_keys(instrument),
+        sides=list(zip(sides, instrument.pictures, strict=True)),
         style=Markup(style),
         script=Markup(script),
         data=Markup(script_json(data)),
     )
+
+
+def practice_items(instrument: QuestionSet, sides: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the practice items in the form of real ones, with drawings as data URLs, answers and reasons."""
+    return [
+        {
+            "item_id": f"practice-{order}",
+            "order": order,
+            "prompt": item.caption,
+            **{
+                "image" if side == "image" else f"image_{side}": _drawing(name)
+                for side, name in zip(sides, item.pictures, strict=True)
+            },
+            "right": item.answers,
+            "reasons": item.reasons,
+        }
+        for order, item in enumerate(instrument.practice, start=1)
+    ]
+
+
+def _keys(instrument: QuestionSet) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the keys of the answers: one table where all questions have the same, else one a question."""
+    tables = {
+        question.name: [(answer.key, answer.label) for answer in instrument.answers_of(question)]
+        for question in instrument.questions
+    }
+    first = next(iter(tables.values()))
+    if all(table == first for table in tables.values()):
+        return [("Answers", first)]
+    return [(f"Answers about {name}", table) for name, table in tables.items()]
+
+
+def _drawing(name: str) -> str:
+    data = (asset(PRACTICE_PICTURES) / f"{name}.svg").read_bytes()
+    return f"data:image/svg+xml;base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def content_security_policy(style: str, script: str) -> str:

@@ -7,11 +7,10 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
 
-from imagen_bench.human.arms import Arm
+from imagen_bench.human.arms import Arm, ReferenceArm
 
 PROMPTS = (
     ("zebra-01", "a red pear", "Kategorie Eins"),
@@ -21,10 +20,12 @@ PROMPTS = (
     ("yak-02", "Schönhausen, ein Märchen", "Kategorie Zwei"),
 )
 MakeRun = Callable[..., Path]
+WriteSamples = Callable[[Path, Sequence[tuple[object, ...]]], None]
 
 
 def write_run(
     path: Path,
+    write_samples: WriteSamples,
     *,
     weights: Sequence[float] = (3.625,),
     samples: int = 2,
@@ -32,7 +33,7 @@ def write_run(
     tint: int = 0,
     prompts: Sequence[tuple[str, str, str]] = PROMPTS,
 ) -> Path:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for weight in weights:
         for number, (prompt_id, prompt, category) in enumerate(prompts):
             for index in range(samples):
@@ -47,29 +48,18 @@ def write_run(
                 digest = hashlib.sha256(file.read_bytes()).hexdigest()
                 seed = 7_000_000_019 + 1009 * number + index + tint
                 rows.append((prompt_id, prompt, category, index, seed, weight, relative, digest, 0.5))
-    columns = [
-        "prompt_id",
-        "prompt",
-        "category",
-        "index",
-        "seed",
-        "guidance_weight",
-        "path",
-        "sha256",
-        "seconds",
-    ]
-    pd.DataFrame(rows, columns=columns).to_parquet(path / "samples.parquet", index=False)
+    write_samples(path, rows)
     run = {"schema": 1, "name": path.name, "config": {}, "prompts": {"id": "zoo", "digest": "ab12"}}
     (path / "run.json").write_text(json.dumps(run), encoding="utf-8")
     return path
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
+def make_run(tmp_path: Path, write_samples: WriteSamples) -> MakeRun:
     """Write a run folder below `tmp_path/secretmodels`; arguments as those of `write_run`."""
 
     def make(name: str, **options: object) -> Path:
-        return write_run(tmp_path / "secretmodels" / name, **options)  # type: ignore[arg-type]
+        return write_run(tmp_path / "secretmodels" / name, write_samples, **options)  # type: ignore[arg-type]
 
     return make
 
@@ -83,8 +73,27 @@ def arms(make_run: MakeRun) -> tuple[Arm, Arm]:
 
 
 @pytest.fixture(scope="session")
-def shared_arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[Arm, Arm]:
+def shared_arms(tmp_path_factory: pytest.TempPathFactory, write_samples: WriteSamples) -> tuple[Arm, Arm]:
     """The same two arms, written once; for tests that change nothing."""
     folder = tmp_path_factory.mktemp("secretmodels")
-    one, other = (write_run(folder / name, tint=tint) for name, tint in (("alphamodel", 0), ("betamodel", 200)))
+    one, other = (
+        write_run(folder / name, write_samples, tint=tint) for name, tint in (("alphamodel", 0), ("betamodel", 200))
+    )
     return Arm("alphamodel@3.625", one, 3.625), Arm("betamodel@3.625", other, 3.625)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> ReferenceArm:
+    """A JPEG of another size for each prompt of `PROMPTS`, with telling metadata and a caption file."""
+    folder = tmp_path_factory.mktemp("secretphotos")
+    lines = ["file,caption"]
+    for number, (prompt_id, prompt, _) in enumerate(PROMPTS):
+        noise = Image.effect_noise((40 + number, 30), 60).convert("RGB")
+        exif = Image.Exif()
+        exif[0x010F] = f"SecretCamera {prompt_id}"
+        noise.save(folder / f"secretphoto{number}.jpg", exif=exif, comment=b"SecretCamera")
+        quoted = prompt.replace('"', '""')
+        lines.append(f'secretphoto{number}.jpg,"{quoted}"')
+    captions = folder / "captions.csv"
+    captions.write_text("\n".join(lines), encoding="utf-8")
+    return ReferenceArm(folder, captions, "photoset")

@@ -36,18 +36,20 @@ def test_generators_repeat_under_the_same_secret_only() -> None:
     assert draws[0] == draws[1] != draws[2]
 
 
-@given(st.lists(st.sampled_from("abcd"), max_size=40), st.integers(0, 2**32))
-def test_sides_are_balanced_in_every_category_and_in_all(categories: list[str], seed: int) -> None:
-    sides = balanced_sides(categories, random.Random(seed))
-    left = Counter(category for category, side in zip(categories, sides, strict=True) if side)
-    for category, size in Counter(categories).items():
-        assert abs(2 * left[category] - size) <= 1
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abcd")), max_size=40), st.integers(0, 2**32))
+def test_sides_are_balanced_in_every_cell_every_pair_and_in_all(cells: list[tuple[str, str]], seed: int) -> None:
+    sides = balanced_sides(cells, random.Random(seed))
+    left = [cell for cell, side in zip(cells, sides, strict=True) if side]
+    for cell, size in Counter(cells).items():
+        assert abs(2 * left.count(cell) - size) <= 1
+    for pair, size in Counter(pair for pair, _ in cells).items():
+        assert abs(2 * sum(cell[0] == pair for cell in left) - size) <= 1
     assert abs(2 * sum(sides) - len(sides)) <= 1
 
 
 def test_each_item_is_left_half_of_the_time() -> None:
-    categories = ["a", "a", "a", "b", "b"]
-    drawn = [balanced_sides(categories, random.Random(seed)) for seed in range(2000)]
-    shares = [sum(sides[position] for sides in drawn) / len(drawn) for position in range(len(categories))]
+    cells = [("x", category) for category in "aaabb"]
+    drawn = [balanced_sides(cells, random.Random(seed)) for seed in range(2000)]
+    shares = [sum(sides[position] for sides in drawn) / len(drawn) for position in range(len(cells))]
     # Five standard errors of a share of one half over 2,000 draws.
     assert all(abs(share - 0.5) < 5 * 0.5 / 2000**0.5 for share in shares)

@@ -130,7 +130,7 @@ def test_the_key_un_blinds_the_pictures(study: Study, arms: Arms) -> None:
 
 def test_the_csv_is_for_spreadsheet_programs(study: Study) -> None:
     data = (study.folder / "public" / "sheet_S01.csv").read_bytes()
-    assert data.startswith(b"\xef\xbb\xbfstudy_id,sheet_id,item_id,order,prompt,image_left,image_right,")
+    assert data.startswith(b"\xef\xbb\xbfstudy_id,sheet_id,sheet_hash,item_id,order,prompt,image_left,image_right,")
     assert data.count(b"\n") == data.count(b"\r\n") == 6
     rows = read_sheet(study.folder, "S01")
     assert list(rows[0])[-4:] == ["q_alignment", "q_fidelity", "comment", "rater_id"]
@@ -226,10 +226,10 @@ def test_wrong_numbers_are_refused(arms: Arms, tmp_path: Path, options: dict[str
 
 def test_arms_must_differ(arms: Arms, tmp_path: Path) -> None:
     one = arms[0]
-    with pytest.raises(InputError, match="two arms, found 1"):
+    with pytest.raises(InputError, match="at least two arms, found 1"):
         export_study([one], tmp_path / "study")
-    with pytest.raises(InputError, match="both arms are labelled"):
+    with pytest.raises(InputError, match="two arms are labelled"):
         export_study([one, dataclasses.replace(arms[1], label=one.label)], tmp_path / "study")
-    with pytest.raises(InputError, match="both arms are"):
+    with pytest.raises(InputError, match="two arms are"):
         export_study([one, dataclasses.replace(one, label="another")], tmp_path / "study")
     assert not (tmp_path / "study").exists()

@@ -7,33 +7,21 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from imagen_bench.human.arms import Arm
+from imagen_bench.human.arms import Arm, ReferenceArm
 from imagen_bench.human.export import export_study
+from imagen_bench.human.questions import MODES, Mode, load_questions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = pytest.mark.browser
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        pytest.skip(f"no Chromium found (looked for {', '.join(NAMES)})")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
+TIMES = ("seconds_fidelity", "answered_at_fidelity", "seconds_alignment", "answered_at_alignment")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +53,7 @@ def open_page(context: BrowserContext, file: Path, query: str = "") -> tuple[Pag
 def start(page: Page, rater: str = "rater 7") -> None:
     page.fill("#rater", rater)
     page.click("#go")
-    page.wait_for_selector("#rate:not([hidden])")
+    page.click("#skip")
 
 
 def saved(page: Page, button: str) -> bytes:
@@ -81,7 +69,9 @@ def rows_of(data: bytes) -> list[dict[str, str]]:
 def test_an_untouched_sheet_downloads_as_the_exported_csv(context: BrowserContext, public: Path) -> None:
     page, problems = open_page(context, public / "sheet_S01.html")
     page.evaluate("showReview()")
-    assert saved(page, "#save-csv") == (public / "sheet_S01.csv").read_bytes()
+    rows = rows_of(saved(page, "#save-csv"))
+    assert {row.pop(name) for row in rows for name in TIMES} == {""}
+    assert rows == rows_of((public / "sheet_S01.csv").read_bytes())
     assert problems == []
 
 
@@ -92,10 +82,10 @@ def begin_session(page: Page, prompt: str) -> None:
     """Answer the first four questions with keys and mouse, the first with a comment."""
     assert page.input_value("#rater") == "from-address"
     start(page, "=rater, 7")
-    assert page.locator("q.caption").count() == 0
+    assert page.locator("legend q.caption").count() == 0
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    assert page.locator("q.caption").text_content() == prompt
+    assert page.locator("legend q.caption").text_content() == prompt
     page.keyboard.press("0")
     page.click("#remark summary")
     page.fill("#comment", '+both, "fine" 1 2 u')
@@ -139,18 +129,25 @@ def check_csv(rows: list[dict[str, str]], untouched: list[dict[str, str]]) -> No
     assert [(row["q_fidelity"], row["q_alignment"]) for row in rows] == EXPECTED
     assert [row["comment"] for row in rows] == ['\'+both, "fine" 1 2 u', "", "", "", ""]
     assert {row["rater_id"] for row in rows} == {"'=rater, 7"}
+    for row in rows:
+        seconds, moment, *others = (row.pop(name) for name in TIMES)
+        assert float(seconds) > 0
+        assert moment.endswith("Z")
+        assert all(others)
     emptied = [{**row, "q_fidelity": "", "q_alignment": "", "comment": "", "rater_id": ""} for row in rows]
     assert emptied == untouched
 
 
-def check_json(record: dict[str, Any], rows: list[dict[str, str]]) -> None:
+def check_json(record: dict[str, Any], rows: list[dict[str, str]], timed: list[dict[str, str]]) -> None:
     digest = record.pop("sha256")
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == digest
     given = {(row["item_id"], row["question"]): row["answer"] for row in record["answers"]}
     questions = ("fidelity", "alignment")
     assert given == {(row["item_id"], question): row[f"q_{question}"] for row in rows for question in questions}
-    assert all(row["milliseconds"] >= 0 and row["answered_at"].endswith("Z") for row in record["answers"])
+    times = {(row["item_id"], row["question"]): row["seconds"] for row in record["answers"]}
+    assert all(times[row["item_id"], name] == float(row[f"seconds_{name}"]) for row in timed for name in questions)
+    assert all(row["seconds"] >= 0 and row["answered_at"].endswith("Z") for row in record["answers"])
     assert record["rater_id"] == "=rater, 7"
 
 
@@ -162,9 +159,10 @@ def test_a_session_with_keys_mouse_and_a_reload(context: BrowserContext, public:
     resume_session(page)
     finish_session(page)
     rows = rows_of(saved(page, "#save-csv"))
+    timed = [dict(row) for row in rows]
     check_csv(rows, untouched)
     record = json.loads(saved(page, "#save-json"))
-    check_json(record, rows)
+    check_json(record, rows, timed)
     study = json.loads((public.parent / "private" / "study.json").read_text(encoding="utf-8"))
     entry = study["sheets"][1]
     assert record["completion_code"] == page.text_content("#code") == entry["completion_code"]
@@ -265,14 +263,128 @@ def test_a_missing_picture_is_explained(context: BrowserContext, public: Path, t
     assert "unpack the whole zip file" in (page.text_content("#notice") or "")
 
 
-@pytest.mark.parametrize("size", [(390, 780), (640, 400)], ids=["phone", "zoomed to 200 percent"])
-def test_small_windows_scroll_in_one_direction_only(browser: Browser, public: Path, size: tuple[int, int]) -> None:
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-    page, _ = open_page(context, public / "sheet_S01.html")
+def test_practice_explains_each_answer_and_is_not_part_of_the_sheet(context: BrowserContext, public: Path) -> None:
+    page, problems = open_page(context, public / "sheet_S01.html")
+    assert page.locator("#example-pictures img").count() == 2
+    assert "I prefer the right set" in (page.text_content("#example-answers") or "")
+    page.fill("#rater", "r")
+    page.click("#go")
+    assert page.text_content("#progress") == "Practice 1 of 2, question 1 of 2"
+    assert page.is_hidden("#overview")
+    page.keyboard.press("1")
+    assert (page.text_content("#feedback") or "").startswith("We would answer: I prefer the right set.")
+    page.keyboard.press("2")
+    assert (page.text_content("#feedback") or "").startswith("That is what we would answer too.")
+    for _ in range(4):
+        page.keyboard.press("Enter")
+    assert page.is_visible("#ready")
+    page.click("#begin")
+    assert page.text_content("#progress") == "Comparison 1 of 5, question 1 of 2"
+    assert page.is_hidden("#feedback")
+    page.click("#overview")
+    assert {row["q_fidelity"] for row in rows_of(saved(page, "#save-csv"))} == {""}
+    page.reload()
+    page.click("#go")
+    assert page.text_content("#progress") == "Comparison 1 of 5, question 1 of 2"
+    assert problems == []
+
+
+@pytest.fixture(scope="module")
+def studies(
+    shared_arms: Sequence[Arm], photos: ReferenceArm, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Mode, Path]:
+    """The public folder of a small study of each mode."""
+    folder = tmp_path_factory.mktemp("studies")
+    made = {}
+    for mode in MODES:
+        arms = [*shared_arms, photos][0 if mode == "sxs" else 1 :][:2]
+        made[mode] = export_study(arms, folder / mode, mode=mode, prompts=3, sheets=1, controls=0.3).folder / "public"
+    return made
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "sxs"])
+def test_a_whole_sheet_of_the_other_modes(context: BrowserContext, studies: dict[Mode, Path], mode: Mode) -> None:
+    """Each answer in turn by its key or by clicking its label; a reload in the middle; then both files."""
+    file = studies[mode] / "sheet_S01.html"
+    instrument = load_questions(mode=mode)
+    page, problems = open_page(context, file)
     start(page)
-    for press in ("1", "Enter"):
-        page.keyboard.press(press)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    untouched = rows_of((studies[mode] / "sheet_S01.csv").read_bytes())
+    given: list[dict[str, str]] = []
+    for number, row in enumerate(untouched):
+        given.append({})
+        for question in instrument.questions:
+            answers = instrument.answers_of(question)
+            answer = answers[(number + len(given[-1])) % len(answers)]
+            caption = page.locator("legend q.caption").all_text_contents()
+            assert caption == ([row["prompt"].removeprefix("'")] if question.shows_caption else [])
+            if number % 2:
+                page.keyboard.press(answer.key)
+            else:
+                page.locator("#choices").get_by_text(answer.label, exact=True).click()
+            given[-1][f"q_{question.name}"] = answer.value
+            if number == len(untouched) // 2:
+                page.reload()
+                page.click("#go")
+            page.click("#next")
+    assert page.is_visible("#done")
+    rows = rows_of(saved(page, "#save-csv"))
+    assert [{name: row[name] for name in given[0]} for row in rows] == given
+    record = json.loads(saved(page, "#save-json"))
+    assert {(row["item_id"], f"q_{row['question']}"): row["answer"] for row in record["answers"]} == {
+        (row["item_id"], name): row[name] for row in rows for name in given[0]
+    }
+    assert record["completion_code"] == page.text_content("#code")
+    assert problems == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((390, 780), "light"), ((640, 400), "dark")], ids=["phone", "zoomed to 200 percent, dark"]
+)
+def test_every_screen_fits_and_is_readable(
+    browser: Browser,
+    studies: dict[Mode, Path],
+    poor_contrast: Callable[[Page], list[str]],
+    mode: Mode,
+    size: tuple[int, int],
+    scheme: Any,
+) -> None:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page, problems = open_page(context, studies[mode] / "sheet_S01.html")
+
+    def check() -> None:
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert poor_contrast(page) == []
+
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    check()
+    page.fill("#rater", "r")
+    page.click("#go")
+    page.keyboard.press("u")
+    assert page.is_visible("#feedback")
+    check()
+    page.evaluate("showReady()")
+    check()
+    page.click("#begin")
+    page.keyboard.press("1")
+    check()
     page.locator("#next").scroll_into_view_if_needed()
     assert page.is_visible("#next")
+    page.click("#overview")
+    check()
+    assert problems == []
     context.close()
+
+
+def test_a_screen_reader_finds_one_named_group_of_choices(context: BrowserContext, studies: dict[Mode, Path]) -> None:
+    page, _ = open_page(context, studies["likert5"] / "sheet_S01.html")
+    start(page)
+    group = page.get_by_role("group", name="Does the image look like an AI-generated photo or a real photo?")
+    assert group.get_by_role("radio").count() == 6
+    assert page.get_by_role("radio", name="Neutral", exact=True).count() == 1
+    assert page.get_by_role("img", name="Image").count() == 1
+    assert page.get_attribute("#progress", "aria-live") == "polite"
+    assert page.get_by_role("progressbar", name="Image 1 of").count() == 1
+    assert page.get_by_role("main").count() == 1
+    assert page.evaluate("document.activeElement.id") == "question"

@@ -21,6 +21,7 @@ def test_columns_are_the_canonical_ones() -> None:
     assert sheet_columns(["fidelity", "alignment"]) == [
         "study_id",
         "sheet_id",
+        "sheet_hash",
         "item_id",
         "order",
         "prompt",
@@ -31,3 +32,4 @@ def test_columns_are_the_canonical_ones() -> None:
         "comment",
         "rater_id",
     ]
+    assert sheet_columns(["alignment"], two_sided=False)[6:8] == ["image", "q_alignment"]

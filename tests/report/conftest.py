@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ CATEGORIES = ("single object", "color", "counting", "position", "background")
 PROTOCOLS = {"clip_score": "clip_score-emoji-bench-240x1-1f0c9a7e", "fd": "fd-emoji-bench-240x1-77ab01c2"}
 HOSTILE = "\"><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)> {{7*7}} $x$"
 MakeRun = Callable[..., Path]
+WriteSamples = Callable[[Path, Sequence[tuple[object, ...]]], None]
 
 
 def clip_at(weight: float, shift: float = 0.0) -> float:
@@ -36,6 +36,7 @@ def fd_at(weight: float, shift: float = 0.0) -> float:
 
 def write_run(
     path: Path,
+    write_samples: WriteSamples,
     *,
     name: str = "emoji-sweep",
     model: str = "imagen-emoji",
@@ -60,7 +61,7 @@ def write_run(
     path.mkdir(parents=True)
     _write_record(path, name, model, weights, n, protocols)
     if with_samples:
-        _write_samples(path, prompts, weights, size)
+        write_samples(path, _sample_rows(path, prompts, weights, size))
         for prompt_id, text, _ in prompts[:gallery]:
             shown = weights[len(weights) // 2]
             _draw(path / f"gallery/w={shown:g}/{prompt_id}_0.png", text, shown, size * 4)
@@ -123,8 +124,11 @@ def _write_record(
     (path / "run.json").write_text(json.dumps(record))
 
 
-def _write_samples(path: Path, prompts: Sequence[tuple[str, str, str]], weights: Sequence[float], size: int) -> None:
-    rows = []
+def _sample_rows(
+    path: Path, prompts: Sequence[tuple[str, str, str]], weights: Sequence[float], size: int
+) -> list[tuple[object, ...]]:
+    """Draw the images and return the table of samples."""
+    rows: list[tuple[object, ...]] = []
     for weight in weights:
         for prompt_id, text, category in prompts:
             relative = f"images/w={weight:g}/0000/{prompt_id}_0.png"
@@ -143,18 +147,7 @@ def _write_samples(path: Path, prompts: Sequence[tuple[str, str, str]], weights:
                     seconds,
                 )
             )
-    columns = [
-        "prompt_id",
-        "prompt",
-        "category",
-        "index",
-        "seed",
-        "guidance_weight",
-        "path",
-        "sha256",
-        "seconds",
-    ]
-    pd.DataFrame(rows, columns=columns).to_parquet(path / "samples.parquet", index=False)
+    return rows
 
 
 def _draw(path: Path, text: str, weight: float, size: int) -> None:
@@ -196,10 +189,11 @@ def _write_scores(
 
 
 @pytest.fixture(scope="session")
-def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile_report(tmp_path_factory: pytest.TempPathFactory, write_samples: WriteSamples) -> Path:
     """A full report of a run whose model, categories and prompts attack the page; returns index.html."""
     run = write_run(
         tmp_path_factory.mktemp("full") / "run",
+        write_samples,
         model="<b>m",
         categories=("<i>one", "counting"),
         prompts_of={"<i>one": HOSTILE},
@@ -210,14 +204,10 @@ def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
+def make_run(tmp_path: Path, write_samples: WriteSamples) -> MakeRun:
     """Write synthetic run folders below the test's own folder: `make_run("name", **options) -> path`."""
 
     def make(folder: str = "run", **options: object) -> Path:
-        return write_run(tmp_path / folder, **options)  # type: ignore[arg-type]
+        return write_run(tmp_path / folder, write_samples, **options)  # type: ignore[arg-type]
 
     return make
-
-
-if __name__ == "__main__":
-    write_run(Path(sys.argv[1]), per_category=48, size=64, gallery=24)
