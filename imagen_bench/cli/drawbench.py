@@ -7,7 +7,9 @@ import click
 from imagen_bench.cli.lazy import LazyGroup
 
 COMMANDS = {
+    "plan": "imagen_bench.cli.drawbench_plan:command",
     "export": "imagen_bench.cli.drawbench_export:command",
+    "score": "imagen_bench.cli.drawbench_score:command",
 }
 
 
