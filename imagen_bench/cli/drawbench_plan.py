@@ -19,9 +19,13 @@ _SD = click.FloatRange(0, 10)
 @click.command("plan")
 @click.option("--prompts", default=200, show_default=True, type=click.IntRange(min=2), help="Prompts of the study.")
 @click.option("--samples", default=1, show_default=True, type=click.IntRange(min=1), help="Images a side.")
-@click.option("--raters", default=5, show_default=True, type=click.IntRange(min=1), help="Raters; each rates all prompts.")
+@click.option(
+    "--raters", default=5, show_default=True, type=click.IntRange(min=1), help="Raters; each rates all prompts."
+)
 @click.option("--price", type=click.FloatRange(min=0), help="Pay for one item: all questions on one prompt.")
-@click.option("--items-per-hour", type=click.FloatRange(min=0, min_open=True), help="Items that a rater does in an hour.")
+@click.option(
+    "--items-per-hour", type=click.FloatRange(min=0, min_open=True), help="Items that a rater does in an hour."
+)
 @click.option("--prompt-sd", default=1.5, show_default=True, type=_SD, help="Assumed spread over prompts, in logits.")
 @click.option("--rater-sd", default=0.3, show_default=True, type=_SD, help="Assumed spread over raters, in logits.")
 @click.option(
@@ -79,8 +83,8 @@ def command(
 
 def _as_text(chosen: PlanRow, grid: list[PlanRow], assumptions: Assumptions) -> str:
     lines = [
-        f"{chosen.prompts} prompts x {_raters(chosen.raters).strip()}: net preference -+ {chosen.half_width:.3f} for these raters, "
-        f"-+ {chosen.half_width_new_raters:.3f} for any raters",
+        f"{chosen.prompts} prompts x {_raters(chosen.raters).strip()}: net preference -+ {chosen.half_width:.3f} "
+        f"for these raters, -+ {chosen.half_width_new_raters:.3f} for any raters",
         f"{chosen.items:,} items to rate, {chosen.images:,} images to generate" + _money(chosen),
         f"assumed: prompts sd {assumptions.prompt_sd:g}, raters sd {assumptions.rater_sd:g}, "
         f"samples sd {assumptions.sample_sd:g} logit, {assumptions.tie_share:.0%} ties, no true difference",

@@ -32,6 +32,7 @@ from imagen_bench.human.statistics.ratings import Ratings, answers_to_ratings
 from imagen_bench.human.statistics.significance import cluster_t_p, holm
 from imagen_bench.human.unblind import PAIR_MODES, SCALES, UNABLE, StudyAnswers
 from imagen_bench.metrics.base import FloatArray
+from imagen_bench.metrics.intervals import Interval
 
 Row = dict[str, Any]
 _MIN_ARMS_BRADLEY_TERRY = 3
@@ -80,7 +81,8 @@ def each_arm(data: StudyAnswers, answers: pd.DataFrame) -> Iterator[tuple[str, s
     for arm, question in itertools.product(data.arms, data.questions):
         rows = answers[(answers["arm_a"] == arm) & (answers["question"] == question)]
         if len(rows):
-            yield arm, question, _to_ratings(rows, rows["answer"].map(SCALES[data.mode]).to_numpy(dtype=float)[:, None])
+            values = rows["answer"].map(SCALES[data.mode]).to_numpy(dtype=np.float64)
+            yield arm, question, _to_ratings(rows, values[:, None])
 
 
 def pair_ratings(rows: pd.DataFrame) -> Ratings:
@@ -115,6 +117,7 @@ def _flat_preference(part: Preference) -> Row:
         "p_sign_flip": part.p_sign_flip,
         "p_holm": part.p_holm,
         "method": part.method,
+        "different": part.different,
         "few_prompts": part.few_prompts,
     }
 
@@ -225,8 +228,14 @@ def _score_rows(data: StudyAnswers, answers: pd.DataFrame, seed: int) -> list[Ro
     return [
         {"arm": arm, "question": question, **_flat_score(part)}
         for arm, question, ratings in each_arm(data, answers)
-        for part in scores(ratings, data.categories, seed)
+        for part in scores(ratings, data.categories, scale_ends(data.mode), seed)
     ]
+
+
+def scale_ends(mode: str) -> Interval:
+    """Return the lowest and the highest value of an absolute scale."""
+    values = SCALES[mode].values()
+    return min(values), max(values)
 
 
 def _flat_score(part: Score) -> Row:
@@ -278,7 +287,7 @@ def _coco_rows(data: StudyAnswers, answers: pd.DataFrame, seed: int) -> list[Row
         kept = np.array([not peopled[prompt] for prompt in ratings.prompts], dtype=bool)
         for subset, part in (("all prompts", ratings), ("no people", ratings.keep(kept) if kept.any() else None)):
             if part is not None:
-                row = _flat_score(score(part, subset, seed))
+                row = _flat_score(score(part, subset, (0.0, 100.0), seed))
                 found.append({"arm": arm, "question": question, "measure": _MEASURES[data.mode], **row})
     return found
 

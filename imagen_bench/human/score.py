@@ -44,7 +44,7 @@ _METHOD = {
     "averaging": "ratings are averaged within each prompt, then prompts weigh alike",
     "intervals": METHOD_WORDS,
     "test": "two-sided cluster-t test of net preference = 0 over prompts, raters held fixed; an interval that draws "
-    "raters anew is wider and may hold 0 where the test rejects it",
+    "raters anew is wider; two arms are called different only if the test rejects and the interval excludes 0",
     "permutation": f"sign flips of whole clusters, all of them or {FLIPS} draws",
     "family": "Holm's correction over the categories within each pair of arms and question; the overall result is "
     "tested on its own, outside the family",

@@ -25,7 +25,7 @@ from imagen_bench.human.statistics.intervals import (
     two_way_replicates,
 )
 from imagen_bench.human.statistics.ratings import Ratings
-from imagen_bench.human.statistics.significance import cluster_t_p, holm, sign_flip_p
+from imagen_bench.human.statistics.significance import ALPHA, cluster_t_p, holm, sign_flip_p
 from imagen_bench.metrics.base import FloatArray
 from imagen_bench.metrics.intervals import Interval
 
@@ -70,6 +70,17 @@ class Preference:
     method: str
 
     @property
+    def different(self) -> bool:
+        """True if the arms differ: the test rejects (in a category, after Holm) and the interval excludes 0.
+
+        Both are asked for, since an interval that draws raters anew can hold 0 where the test, which holds them
+        fixed, rejects.
+        """
+        p = self.p if self.category == ALL else self.p_holm
+        outside = self.net.low is None or self.net.high is None or not self.net.low <= 0 <= self.net.high
+        return p is not None and p < ALPHA and outside
+
+    @property
     def few_prompts(self) -> bool:
         """True if the category has fewer prompts than an interval should rest on."""
         return self.n_prompts < FEW_PROMPTS
@@ -103,21 +114,30 @@ def preferences(ratings: Ratings, categories: Sequence[str], seed: int) -> list[
     return [_preference(ratings, ALL, seed), *averaged, *parts]
 
 
-def scores(ratings: Ratings, categories: Sequence[str], seed: int) -> list[Score]:
-    """Return means of one quantity over all prompts, averaged over categories, and in each category."""
+def scores(ratings: Ratings, categories: Sequence[str], ends: Interval, seed: int) -> list[Score]:
+    """Return means of one quantity over all prompts, averaged over categories, and in each category.
+
+    Args:
+        ratings: One quantity.
+        categories: Categories in the order of the result; those without ratings are left out.
+        ends: Lowest and highest value of the scale; intervals are cut there.
+        seed: Seed of the bootstrap.
+    """
     present = [name for name in categories if name in ratings.categories]
-    found = [score(ratings, ALL, seed)]
+    found = [score(ratings, ALL, ends, seed)]
     if len(present) > 1:
         value, interval = category_average(ratings.means[0], ratings.categories, ratings.clusters)
         counts = (ratings.n_prompts, ratings.n_ratings, ratings.n_raters)
-        found.append(Score(CATEGORY_AVERAGE, *counts, _estimate(value, interval), _t_or_none(interval)))
-    return [*found, *(score(ratings.of_category(name), name, seed) for name in present)]
+        found.append(
+            Score(CATEGORY_AVERAGE, *counts, _clipped(_estimate(value, interval), *ends), _t_or_none(interval))
+        )
+    return [*found, *(score(ratings.of_category(name), name, ends, seed) for name in present)]
 
 
-def score(ratings: Ratings, category: str, seed: int) -> Score:
-    """Return the mean of one quantity over the prompts."""
+def score(ratings: Ratings, category: str, ends: Interval, seed: int) -> Score:
+    """Return the mean of one quantity over the prompts, on a scale with these ends."""
     (estimate,), method = mean_estimates(ratings, np.eye(1), seed)
-    return Score(category, ratings.n_prompts, ratings.n_ratings, ratings.n_raters, estimate, method)
+    return Score(category, ratings.n_prompts, ratings.n_ratings, ratings.n_raters, _clipped(estimate, *ends), method)
 
 
 def mean_estimates(ratings: Ratings, contrasts: FloatArray, seed: int) -> tuple[list[Estimate], str]:
