@@ -81,7 +81,7 @@ def each_arm(data: StudyAnswers, answers: pd.DataFrame) -> Iterator[tuple[str, s
     for arm, question in itertools.product(data.arms, data.questions):
         rows = answers[(answers["arm_a"] == arm) & (answers["question"] == question)]
         if len(rows):
-            values = rows["answer"].map(SCALES[data.mode]).to_numpy(dtype=np.float64)
+            values = np.array([SCALES[data.mode][answer] for answer in rows["answer"]], dtype=np.float64)
             yield arm, question, _to_ratings(rows, values[:, None])
 
 

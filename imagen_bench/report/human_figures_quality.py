@@ -74,9 +74,10 @@ def quality_figure(results: Results) -> Drawing:
 
 
 def _draw_panel(axis: Axes, raters: Sequence[Row], key: str, name: str, quality: Row) -> None:
-    for y, rater in enumerate(raters):
-        if rater[key] is not None:
-            _draw_rater(axis, rater[key], y, rater)
+    for looks in (("used", False), ("used", True), ("excluded", False)):
+        shown = [(rater[key], y) for y, rater in enumerate(raters) if rater[key] is not None and _looks(rater) == looks]
+        if shown:
+            _draw_raters(axis, shown, *looks)
     line = _line(key, raters, quality)
     if line is not None:
         axis.axvline(line, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
@@ -90,11 +91,19 @@ def _draw_panel(axis: Axes, raters: Sequence[Row], key: str, name: str, quality:
         axis.set_xticks([0, 0.5, 1], ["0", "50", "100\u2009%"])
 
 
-def _draw_rater(axis: Axes, value: float, y: int, rater: Row) -> None:
-    look = series_style(1 if rater["excluded"] else 0)
-    face = PAPER if rater["flags"] and not rater["excluded"] else look.color
-    axis.plot(value, y, marker="X" if rater["excluded"] else "o", color=look.color, markerfacecolor=face,
-              markersize=5.5 if rater["excluded"] else 4.5, markeredgewidth=1.1, zorder=3)  # fmt: skip
+def _looks(rater: Row) -> tuple[str, bool]:
+    """Return how a rater is drawn: excluded or used, and whether open because of a flag."""
+    return ("excluded", False) if rater["excluded"] else ("used", bool(rater["flags"]))
+
+
+def _draw_raters(axis: Axes, points: Sequence[tuple[float, int]], kind: str, flagged: bool) -> None:
+    look = series_style(1 if kind == "excluded" else 0)
+    marker, size = ("X", 5.5) if kind == "excluded" else ("o", 4.5)
+    values, places = zip(*points, strict=True)
+    axis.plot(
+        values, places, marker=marker, linestyle="none", color=look.color, markersize=size, markeredgewidth=1.1,
+        markerfacecolor=PAPER if flagged else look.color, zorder=3,
+    )  # fmt: skip
 
 
 def _line(key: str, raters: Sequence[Row], quality: Row) -> float | None:

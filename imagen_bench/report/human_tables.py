@@ -42,10 +42,10 @@ def overall_words(results: Results) -> list[str]:
 
 
 def p_value(p: float | None) -> str:
-    """Return a p-value to two digits; a dash where there is none."""
+    """Return a p-value in at most four decimals, a smaller one as a power of ten; a dash where there is none."""
     if p is None:
         return "–"
-    return "<0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
+    return f"{p:.0e}" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
 
 
 def _preference_tables(results: Results) -> list[Table]:
@@ -53,20 +53,26 @@ def _preference_tables(results: Results) -> list[Table]:
     whole = [row for row in rows if row["category"] in (ALL, CATEGORY_AVERAGE)]
     parts = [row for row in rows if row["category"] not in (ALL, CATEGORY_AVERAGE)]
     method = results["method"]
+    p: _Column = ("p", lambda row: Cell(p_value(row["p"])))
+    flips: _Column = ("p sign flips", lambda row: Cell(p_value(row["p_sign_flip"])))
+    corrected: _Column = ("p Holm", lambda row: Cell(p_value(row["p_holm"])))
+    caption = f"Preference over all prompts, 95 % intervals; pairs that differ are marked; {method['test']}."
+    by_category = (
+        "Preference by category, 95 % intervals; categories that differ are marked, † fewer than 10 prompts; "
+        f"{method['family']}."
+    )
+    weighting: _Column = ("Weighting", _weighting)
     tables = [
-        _table("preference", "Preference over all prompts, 95 % intervals; pairs that differ are marked. "
-               f"{method['test']}.", whole, [*_PAIR, ("Weighting", _weighting), *_SHARES, ("p", lambda row: Cell(p_value(row["p"]))),
-                       ("p sign flips", lambda row: Cell(p_value(row["p_sign_flip"]))), *_COUNTS], 3),
-        _table("categories", "Preference by category, 95 % intervals; categories that differ are marked, † fewer than "
-               f"10 prompts. {method['family']}.", parts,
-               [*_PAIR, ("Category", _category), *_SHARES, ("p", lambda row: Cell(p_value(row["p"]))),
-                ("p Holm", lambda row: Cell(p_value(row["p_holm"]))), *_COUNTS], 3),
-    ]  # fmt: skip
+        _table("preference", caption, whole, [*_PAIR, weighting, *_SHARES, p, flips, *_COUNTS], 3),
+        _table(
+            "categories", by_category, parts, [*_PAIR, ("Category", _category), *_SHARES, p, corrected, *_COUNTS], 3
+        ),
+    ]
     everybody = (results.get("all_raters") or {}).get("preference") or []
     if everybody:
         again = [row for row in everybody if row["category"] in (ALL, CATEGORY_AVERAGE)]
         caption = f"The same with all raters, the {results['counts']['raters_excluded']} excluded ones too."
-        columns = [*_PAIR, ("Weighting", _weighting), *_SHARES, ("p", lambda row: Cell(p_value(row["p"]))), *_COUNTS]
+        columns = [*_PAIR, weighting, *_SHARES, p, *_COUNTS]
         tables.append(_table("preference_all_raters", caption, again, columns, 3))
     return tables
 
