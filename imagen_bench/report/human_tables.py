@@ -71,7 +71,7 @@ def _preference_tables(results: Results) -> list[Table]:
     everybody = (results.get("all_raters") or {}).get("preference") or []
     if everybody:
         again = [row for row in everybody if row["category"] in (ALL, CATEGORY_AVERAGE)]
-        caption = f"The same with all raters, the {results['counts']['raters_excluded']} excluded ones too."
+        caption = f"The same with all raters, with the {results['counts']['raters_excluded']} excluded."
         columns = [*_PAIR, weighting, *_SHARES, p, *_COUNTS]
         tables.append(_table("preference_all_raters", caption, again, columns, 3))
     return tables
@@ -99,7 +99,7 @@ def _score_tables(results: Results) -> list[Table]:
                "a question.", results.get("differences") or [], differences, 2),
     ]  # fmt: skip
     everybody = (results.get("all_raters") or {}).get("scores") or []
-    caption = f"The same with all raters, the {results['counts']['raters_excluded']} excluded ones too."
+    caption = f"The same with all raters, with the {results['counts']['raters_excluded']} excluded."
     again = [row for row in everybody if row["category"] in (ALL, CATEGORY_AVERAGE)]
     return [*tables, _table("scores_all_raters", caption, again, columns, 3)]
 
