@@ -1,7 +1,8 @@
-"""A tiny CLIP with random weights in open_clip's own folder layout, so that the real loading code runs."""
+"""A tiny CLIP with random weights in open_clip's own folder layout, and a prompt set that has to be fetched."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,49 @@ PREPROCESS = {
     "interpolation": "bicubic",
     "resize_mode": "shortest",
 }
+
+# Id, prompt, category, challenge of a prompt set that has to be fetched, in its official order.
+FETCHED_ROWS = (
+    ("zoo-1", "A cat's meow.", "Zoo", "Sound"),
+    ("zoo-2", "Two öxen, one red.", "Zoo", "Colour"),
+    ("art-1", '"Hello", in oil.', "Art", ""),
+    ("art-2", "A collection of nail is here.", "Art", "Style"),
+    ("art-3", "An etching of rain.", "Art", "Style"),
+)
+
+
+@pytest.fixture
+def fetched_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Define the prompt set "toy", five rows, none of them here; the user's data folder is `tmp_path / "home"`."""
+    from functools import partial
+
+    from imagen_bench.data import prompt_store, prompts
+    from imagen_bench.registry import Registry
+
+    folder = tmp_path / "definitions" / "toy"
+    folder.mkdir(parents=True)
+    lines = ["prompt_id,category,digest"]
+    for prompt_id, prompt, category, challenge in FETCHED_ROWS:
+        row = json.dumps([category, prompt, challenge], ensure_ascii=False, separators=(",", ":"))
+        lines.append(f"{prompt_id},{category},{hashlib.sha256(row.encode()).hexdigest()[:16]}")
+    (folder / "rows.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    listing = [[prompt_id, prompt, category] for prompt_id, prompt, category, _ in FETCHED_ROWS]
+    whole = json.dumps(listing, ensure_ascii=False, separators=(",", ":")).encode()
+    (folder / "definition.toml").write_text(
+        f"""id = "toy"\nversion = "1"\ntitle = "t"\nsummary = "s"\nlicence = "none stated"\nsource = "s"
+url = "https://toy.invalid/toy"\nformat = ".csv"\ncolumns = ["Challenge"]
+digest = "{hashlib.sha256(whole).hexdigest()}"
+[categories]\nZoo = 2\nArt = 3\n[probes]\nZoo = "Animals."\nArt = "Works."\n""",
+        encoding="utf-8",
+    )
+    registry: Registry[Any] = Registry("prompt set")
+    registry.register("toy")(partial(prompt_store.load_stored, "toy"))
+    registry.register("ours")(lambda: prompts.PromptSet("ours", "1", "0" * 64, ()))
+    monkeypatch.setattr(prompts, "prompt_sets", registry)
+    monkeypatch.setattr(prompt_store, "OUTSIDE_SETS", ("toy",))
+    monkeypatch.setattr(prompt_store, "asset", lambda name: tmp_path / "definitions" / Path(name).name)
+    monkeypatch.setenv("IMAGEN_BENCH_HOME", str(tmp_path / "home"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 import imagen_bench
 
 PACKAGE = Path(imagen_bench.__file__).parent
-BASE = {"assets", "config", "errors", "files", "images", "registry", "suggest"}
+BASE = {"assets", "config", "errors", "files", "home", "images", "registry", "suggest"}
 # What each part may import besides itself.
 MODEL = BASE | {"data"}
 GENERATE = MODEL | {"imagen", "metrics"}

@@ -1,6 +1,7 @@
 """`imagen-bench models`: which models ship with the package, and what their cards say.
 
-A model is a folder with `card.md` (for people) and `config.toml` (for programs).
+A model is a folder with `card.md` (for people) and `config.toml` (for programs). Some hold configurations
+alone, without weights.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+WEIGHTS = (".safetensors", ".bin", ".pt")
 
 
 @click.group("models")
@@ -27,7 +30,8 @@ def list_models(as_json: bool) -> None:
         return
     width = max((len(entry["name"]) for entry in entries), default=0)
     for entry in entries:
-        click.echo(f"{entry['name']:<{width}}  {entry['bytes'] / 1e6:>6.1f} MB  {entry['title']}")
+        size = f"{entry['bytes'] / 1e6:.1f} MB" if entry["weights"] else "no weights"
+        click.echo(f"{entry['name']:<{width}}  {size:>10}  {entry['title']}")
 
 
 @command.command("show")
@@ -77,8 +81,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    """Return name, title (the card's first heading), path and size in bytes of a model folder."""
+    """Return name, title (the card's first heading), path, size in bytes and whether weights are in a model folder."""
     lines = (folder / "card.md").read_text(encoding="utf-8").splitlines()
     title = next((line.lstrip("# ") for line in lines if line.startswith("#")), folder.name)
-    size = sum(path.stat().st_size for path in _files(folder))
-    return {"name": folder.name, "title": title, "path": str(folder), "bytes": size}
+    files = _files(folder)
+    return {
+        "name": folder.name,
+        "title": title,
+        "path": str(folder),
+        "bytes": sum(path.stat().st_size for path in files),
+        "weights": any(path.suffix in WEIGHTS for path in files),
+    }

@@ -3,36 +3,73 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from imagen_bench.cli.interrupt import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from imagen_bench.tiny.jobs import TrainConfig
 
 
 @click.command()
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in the output folder.")
-@click.option("--data", type=click.Path(file_okay=False), help="Training set, in place of data.root of the file.")
+@click.option(
+    "--init-from",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Start from the weights of another training or stage; its steps do not count.",
+)
+@click.option(
+    "--data", metavar="DATA", help="Training set (folder, file or dataset), in place of the file's data.root."
+)
 @click.option("--out", type=click.Path(file_okay=False), help="Output folder, in place of the file's.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. recipe.steps=100.")
+@click.option("--download", is_flag=True, help="Allow a dataset to be fetched from the Hugging Face hub.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    config: Path, resume: bool, data: str | None, out: str | None, overrides: tuple[str, ...], as_json: bool
-) -> None:
+    config: Path, resume: bool, init_from: str | None, data: str | None, out: str | None,
+    overrides: tuple[str, ...], download: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Train what CONFIG describes: a stage, a text encoder or a scorer.
 
-    A stage writes stage/ (weights for sampling), state.safetensors (to resume from) and loss.csv.
+    A stage writes stage/ (weights for sampling), state.safetensors (to resume from), loss.csv, and as the configuration
+    asks validation.csv and samples/.
+
+    A finished stage goes on with --resume and a larger recipe.steps: the learning rate is back at its height, and
+    falls again over the last recipe.decay steps.
     """
+    if resume and init_from:
+        raise click.UsageError("--resume continues a training, --init-from starts another one: give one of them")
+    from imagen_bench.tiny.jobs import load_train_config
+
+    given = {"data.root": data, "out": out, "init_from": init_from}
+    more = [f"{key}={json.dumps(value)}" for key, value in given.items() if value]
+    job = load_train_config(config, (*overrides, *more))
+    try:
+        folder = _train(job, resume, download)
+    except KeyboardInterrupt:
+        click.echo("interrupted; run the same command with --resume to continue", err=True)
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+    click.echo(json.dumps({"out": str(folder)}) if as_json else f"trained: {folder}")
+
+
+def _train(job: TrainConfig, resume: bool, download: bool) -> Path:
     from tqdm import tqdm
 
-    from imagen_bench.tiny.jobs import load_train_config, run_training
+    from imagen_bench.bench.lock import locked
+    from imagen_bench.tiny.jobs import run_training
 
-    more = [f"data.root={json.dumps(data)}"] if data else []
-    more += [f"out={json.dumps(out)}"] if out else []
-    job = load_train_config(config, (*overrides, *more))
     total = job.recipe.steps if job.recipe else (job.encoder or job.scorer).steps  # type: ignore[union-attr]
     with tqdm(total=total, unit="step", desc=job.task, mininterval=5.0) as bar:
 
         def on_step(step: int, loss: float) -> None:
+            if not bar.n:
+                bar.n = bar.initial = step - 1  # a resumed training starts here
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
             bar.update(step - bar.n)
 
@@ -40,5 +77,5 @@ def command(
             bar.set_postfix({key: f"{value:.4g}" for key, value in row.items()}, refresh=False)
             bar.update(int(row["step"]) - bar.n)
 
-        folder = run_training(job, resume, on_log, on_step)
-    click.echo(json.dumps({"out": str(folder)}) if as_json else f"trained: {folder}")
+        with locked(Path(job.out)) if job.task == "stage" else nullcontext():
+            return run_training(job, resume, on_log, on_step, download)

@@ -1,4 +1,4 @@
-"""Readers of prompt files: txt, csv, jsonl and parquet, with the line of whatever is wrong.
+"""Readers of prompt files: txt, csv, jsonl, parquet and tsv, with the line of whatever is wrong.
 
 A table has a column `prompt` and optionally `prompt_id` and `category`; the spellings of the published
 benchmark sheets (`Prompt`, `Prompts`, `Category`) count as these. All other columns become metadata.
@@ -44,27 +44,17 @@ def read_txt(path: Path) -> list[RawPrompt]:
 
 def read_csv(path: Path) -> list[RawPrompt]:
     """Read a comma-separated table with a header line."""
-    # Python's limit of 131,072 characters a cell stays: no prompt is that long.
-    table = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    rows: list[RawPrompt] = []
-    try:
-        header = next(table, [])
-        if len(header) != len(set(header)):
-            raise InputError(f"{path}, line 1: a column name is given twice in {header}; rename one")
-        columns = _columns(header, f"{path}, line 1")
-        line = table.line_num + 1
-        for cells in table:
-            if cells:
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)}; "
-                        "put a cell that holds a comma in double quotes"
-                    )
-                rows.append(_row(dict(zip(header, cells, strict=True)), columns, f"line {line}", str(path)))
-            line = table.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}, line {table.line_num}: not valid CSV: {error}; mend the quotes") from error
-    return rows
+    return _read_table(path, csv.excel(), "put a cell that holds a comma in double quotes")
+
+
+def read_tsv(path: Path) -> list[RawPrompt]:
+    """Read a tab-separated table with a header line; quotes are part of the text."""
+    return _read_table(path, _PlainTabs(), "no cell can hold a tab")
+
+
+def read_quoted_tsv(path: Path) -> list[RawPrompt]:
+    """Read a tab-separated table as spreadsheets write it: cells in double quotes where they hold one."""
+    return _read_table(path, csv.excel_tab(), "put a cell that holds a tab in double quotes")
 
 
 def read_jsonl(path: Path) -> list[RawPrompt]:
@@ -102,7 +92,35 @@ READERS: Mapping[str, Callable[[Path], list[RawPrompt]]] = {
     ".csv": read_csv,
     ".jsonl": read_jsonl,
     ".parquet": read_parquet,
+    ".tsv": read_tsv,
 }
+
+
+class _PlainTabs(csv.excel_tab):
+    quoting = csv.QUOTE_NONE
+
+
+def _read_table(path: Path, dialect: csv.Dialect, advice: str) -> list[RawPrompt]:
+    # Python's limit of 131,072 characters a cell stays: no prompt is that long.
+    table = csv.reader(io.StringIO(_text(path), newline=""), dialect, strict=True)
+    rows: list[RawPrompt] = []
+    try:
+        header = next(table, [])
+        if len(header) != len(set(header)):
+            raise InputError(f"{path}, line 1: a column name is given twice in {header}; rename one")
+        columns = _columns(header, f"{path}, line 1")
+        line = table.line_num + 1
+        for cells in table:
+            if cells:
+                if len(cells) != len(header):
+                    raise InputError(
+                        f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)}; {advice}"
+                    )
+                rows.append(_row(dict(zip(header, cells, strict=True)), columns, f"line {line}", str(path)))
+            line = table.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {table.line_num}: not valid CSV or TSV: {error}; mend the quotes") from error
+    return rows
 
 
 def _text(path: Path) -> str:

@@ -1,7 +1,8 @@
 """Prompt sets: built in, from a plug-in, or from a user's own file.
 
-A prompt set is named by a short name (`emoji-bench`), by a file (txt, csv, jsonl, parquet), or by a folder
-with a `bench.toml`, which pins the rows of a file by their digest. Prompts are kept verbatim: cleaning would
+A prompt set is named by a short name (`emoji-bench`), by a file (txt, csv, jsonl, parquet, tsv), or by a folder
+with a `bench.toml`, which pins the rows of a file by their digest. Sets whose texts do not ship are fetched
+once: see `prompt_store`. Prompts are kept verbatim: cleaning would
 change what a model is asked, such as the quoted texts of DrawBench.
 """
 
@@ -74,7 +75,9 @@ class PromptSet:
 
 
 PromptSetFactory = Callable[[], PromptSet]
-prompt_sets: Registry[PromptSetFactory] = Registry("prompt set", "imagen_bench.prompts")
+prompt_sets: Registry[PromptSetFactory] = Registry(
+    "prompt set", "imagen_bench.prompts", modules=("imagen_bench.data.prompt_store",)
+)
 
 
 class BenchDefinition(Section):
@@ -94,12 +97,13 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
     """Load a prompt set by short name or path.
 
     Args:
-        name_or_path: A name of `built_in_names()`, a txt, csv, jsonl or parquet file, or a folder with a
-            `bench.toml`.
+        name_or_path: A name of `built_in_names()`, a txt, csv, jsonl, parquet or tsv file, or a folder with
+            a `bench.toml`.
 
     Raises:
         ConfigError: The name is unknown, or a `bench.toml` is wrong.
-        InputError: The file cannot be read, or a row is wrong; names file and line.
+        InputError: The file cannot be read, or a row is wrong (names file and line), or the set has not been
+            fetched yet (names the commands that do).
     """
     path = Path(name_or_path)
     if path.suffix.lower() in READERS:
@@ -124,6 +128,12 @@ def built_in_names() -> tuple[str, ...]:
 def emoji_bench() -> PromptSet:
     """Load the 120 prompts of the bundled emoji model; `meta` holds the ground truth."""
     return load_bench(asset("drawbench/emoji-bench"))
+
+
+@prompt_sets.register("open-drawbench")
+def open_drawbench() -> PromptSet:
+    """Load our own 200 prompts for the eleven skills of DrawBench; `meta` holds the ground truth."""
+    return load_bench(asset("drawbench/open-drawbench"))
 
 
 def load_bench(folder: Path) -> PromptSet:

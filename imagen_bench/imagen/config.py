@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from imagen_bench.imagen.layers import AttentionKind
+from imagen_bench.imagen.attention import AttentionKind
 from imagen_bench.imagen.schedule import Prediction, ScheduleKind
 
 
@@ -27,6 +27,8 @@ class UNetConfig(Frozen):
         attention: kind of attention of each level.
         head_dim: channels a head (base, 64 in the paper); used where `heads` is not set.
         heads: number of heads of every attention layer (efficient, 8).
+        attention_expansion: width of queries, keys and values as a multiple of a level's channels (2 in the figure of
+            the efficient blocks, A.28).
         text_dim: width of the text encoder's embeddings.
         cond_dim: width of time and pooled-text embedding; 4 * dim where not given.
         pooling: how tokens become the pooled text vector.
@@ -37,17 +39,24 @@ class UNetConfig(Frozen):
         position_size: side in pixels of the training images, for which the efficient U-Net then learns a position map
             that is added to every level that attends (not in the paper, whose networks see positions by their
             padding alone; a small network learns layout in fewer steps with it). None adds none.
+        text_layout: whether the lowest level's position map also depends on time and text, linearly. A small network
+            then draws the outline of a thing after fewer images (not in the paper either).
+        start: how weights are drawn before training: "torch" (its defaults) or "flax" (unit variance is kept along the
+            network, as the paper's framework does). Small networks learn faster from "torch".
+        checkpointing: training keeps no activations inside a level's blocks and computes them again on the way back:
+            much less memory for about a third more time.
     """
 
     kind: Literal["base", "efficient"] = "base"
     dim: int = Field(gt=0)
-    channel_mult: tuple[int, ...] = Field(min_length=1)
-    blocks: tuple[int, ...]
+    channel_mult: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+    blocks: tuple[Annotated[int, Field(gt=0)], ...]
     attention: tuple[AttentionKind, ...]
     text_dim: int = Field(gt=0)
     head_dim: int = Field(default=64, gt=0)
-    heads: int | None = None
-    cond_dim: int | None = None
+    heads: int | None = Field(default=None, gt=0)
+    attention_expansion: int = Field(default=1, gt=0)
+    cond_dim: int | None = Field(default=None, gt=0)
     pooling: Literal["attention", "mean"] = "attention"
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     low_res: bool = False
@@ -55,6 +64,8 @@ class UNetConfig(Frozen):
     image_channels: int = 3
     skip_scale: float = 2.0**-0.5
     position_size: int | None = Field(default=None, gt=0)
+    text_layout: bool = False
+    start: Literal["torch", "flax"] = "torch"
     checkpointing: bool = False
 
     @model_validator(mode="after")
@@ -64,6 +75,19 @@ class UNetConfig(Frozen):
             raise ValueError("channel_mult, blocks and attention must have one entry a level each")
         if self.position_size is not None and self.kind == "base":
             raise ValueError('position_size is for kind = "efficient"')
+        if self.text_layout and self.position_size is None:
+            raise ValueError("text_layout needs position_size, the side of the training images in pixels")
+        if self.position_size is not None and self.position_size % self.factor:
+            raise ValueError(f"position_size {self.position_size} is no multiple of {self.factor}")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> UNetConfig:
+        attending = [self.channels(level) for level, kind in enumerate(self.attention) if kind != "none"]
+        widths = {channels: channels * self.attention_expansion for channels in attending}
+        for channels, width in (widths | {self.condition_width: self.condition_width}).items():
+            if width % self.head_count(channels):
+                raise ValueError(f"attention of {width} channels cannot have {self.head_count(channels)} equal heads")
         return self
 
     @property
@@ -76,6 +100,16 @@ class UNetConfig(Frozen):
     def channels(self, level: int) -> int:
         """Channels of a level."""
         return self.dim * self.channel_mult[level]
+
+    @property
+    def condition_width(self) -> int:
+        """Width of the vector of time and pooled text."""
+        return self.cond_dim or 4 * self.dim
+
+    @property
+    def head_channels(self) -> int:
+        """Channels that reach the last normalisation."""
+        return self.channels(0) if self.kind == "base" else self.dim
 
     def head_count(self, channels: int) -> int:
         """Attention heads of a layer with this many channels."""

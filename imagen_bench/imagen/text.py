@@ -1,21 +1,29 @@
 """Frozen text encoders: texts -> token embeddings and mask (Imagen, section 2.1).
 
-Any `transformers` T5 encoder by folder or hub id: the small one that ships, or T5 v1.1 up to XXL. Padding is
-masked in the encoder and zeroed behind it, so an embedding never depends on the other texts of its batch.
+T5, CLIP or BERT by folder or hub id: the small T5 that ships, or T5 v1.1 up to XXL. Padding is masked in the
+encoder and zeroed behind it, so an embedding never depends on the other texts of its batch. Embeddings are kept in
+memory, and on disk where a cache folder is given; then the encoder is loaded for texts that the cache lacks only.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from imagen_bench.errors import ModelError
-from imagen_bench.files import sha256_file
+from imagen_bench.imagen.text_cache import TextCache
+from imagen_bench.imagen.text_models import FAMILIES, find_encoder, load_model, load_tokenizer
+from imagen_bench.suggest import did_you_mean
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -40,68 +48,134 @@ class TextBatch:
 
 
 class TextEncoder:
-    """A frozen T5 encoder.
+    """A frozen text encoder.
 
     Args:
         source: folder in `transformers` format, or a hub id that is in the local cache.
-        max_length: longer texts are cut to this many tokens; batches are padded to their longest text only.
+        max_length: longer texts are cut to this many tokens, or to the encoder's own limit (77 for CLIP) where that
+            is less; batches are padded to their longest text only.
         dtype: of the weights; embeddings come out in float32.
+        device: where the encoder runs and the embeddings come out.
         cache_size: this many texts keep their embeddings in memory.
+        cache: folder that keeps them on disk. The weights are then loaded when a text is missing there.
+        batch_size: texts that the encoder sees at once.
+        download: fetch a hub id that is not in the local cache.
 
     Raises:
-        ModelError: the folder or id holds no T5 encoder.
+        ModelError: the folder or id holds no text encoder.
     """
 
     def __init__(
         self, source: str | Path, max_length: int = 128, dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu", cache_size: int = 4096,
+        device: torch.device | str = "cpu", cache_size: int = 4096, cache: str | Path | None = None,
+        batch_size: int = 64, download: bool = False,
     ) -> None:  # fmt: skip
-        from transformers import AutoTokenizer, T5EncoderModel
-        from transformers.utils.logging import disable_progress_bar
+        self.source, self.dtype, self.device = str(source), dtype, torch.device(device)
+        self._files = find_encoder(source, download)
+        self.dim, self.kind = self._files.dim, self._files.kind
+        self.max_length = min(max_length, self._files.positions or max_length)
+        self._tokenizer = load_tokenizer(self._files)
+        self._rows: OrderedDict[str, Tensor] = OrderedDict()
+        self._cache_size, self._batch_size = cache_size, batch_size
+        self._model: Any = None
+        self._disk: TextCache | None = None
+        if cache is None:
+            self._load()
+        else:
+            self._disk = TextCache(cache, self._files.fingerprint, self.max_length, dtype)
 
-        disable_progress_bar()
-        self.source, self.max_length, self.device = str(source), max_length, torch.device(device)
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(self.source, local_files_only=True)
-            model = T5EncoderModel.from_pretrained(
-                self.source, local_files_only=True, dtype=dtype, use_safetensors=True
-            )
-        except (OSError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise ModelError(
-                f"{self.source} is no T5 encoder with safetensors weights that can be loaded offline: {first}"
-            ) from error
-        self._model = model.eval().requires_grad_(False).to(self.device)
-        self.dim = int(model.config.d_model)
-        self._cache: OrderedDict[str, Tensor] = OrderedDict()
-        self._cache_size = cache_size
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return self._files.weights_sha256
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of the weights file where the source is a folder, else the hub id."""
-        weights = Path(self.source) / "model.safetensors"
-        return sha256_file(weights) if weights.is_file() else self.source
+    def loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return self._model is not None
+
+    def free(self) -> None:
+        """Drops the weights. Embeddings that are cached are still served; another text loads the weights again."""
+        self._model = None
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def __enter__(self) -> TextEncoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.free()
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> TextBatch:
-        """Embeds texts; an empty string is an ordinary text, the null condition is `TextBatch.null`."""
-        missing = sorted({text for text in texts if text not in self._cache}, key=len)
-        if missing:
-            self._remember(missing)
-        rows = [self._cache[text] for text in texts]
+        """Embeds texts; an empty string is an ordinary text, the null condition is `TextBatch.null`.
+
+        Raises:
+            ModelError: the encoder overflowed, as T5 does in float16.
+        """
+        self._remember(dict.fromkeys(text for text in texts if text not in self._rows))
+        rows = [self._rows[text].float() for text in texts]
         for text in texts:
-            self._cache.move_to_end(text)
-        while len(self._cache) > max(self._cache_size, len(texts)):
-            self._cache.popitem(last=False)
+            self._rows.move_to_end(text)
+        while len(self._rows) > max(self._cache_size, len(texts)):
+            self._rows.popitem(last=False)
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         return TextBatch(tokens, torch.arange(tokens.shape[1], device=self.device)[None] < lengths[:, None])
 
-    def _remember(self, texts: list[str]) -> None:
+    def _remember(self, texts: Iterable[str]) -> None:
+        """Takes texts from the disk, and has the encoder embed the rest, texts of like length together."""
+        missing = []
+        for text in texts:
+            stored = None if self._disk is None else self._disk.get(text)
+            if stored is None:
+                missing.append(text)
+            else:
+                self._rows[text] = stored.to(self.device)
+        missing.sort(key=len)
+        for start in range(0, len(missing), self._batch_size):
+            self._encode(missing[start : start + self._batch_size])
+
+    def _encode(self, texts: list[str]) -> None:
+        if self._model is None:
+            self._load()
         coded = self._tokenizer(texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
-        mask = coded["attention_mask"].to(self.device)
-        hidden = self._model(
-            input_ids=coded["input_ids"].to(self.device), attention_mask=mask
-        ).last_hidden_state.float()
-        for text, row, length in zip(texts, hidden, mask.sum(1).tolist(), strict=True):
-            self._cache[text] = row[:length].clone()
+        mask, layer = coded["attention_mask"].to(self.device), FAMILIES[self.kind].layer
+        output = self._model(
+            input_ids=coded["input_ids"].to(self.device), attention_mask=mask, output_hidden_states=layer != -1
+        )
+        hidden = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
+        for text, row, length in zip(texts, hidden.to(self.dtype), mask.sum(1).tolist(), strict=True):
+            if not bool(row[:length].isfinite().all()):
+                raise ModelError(f"{self.source} overflows in {self.dtype}: load it in bfloat16 or float32")
+            self._rows[text] = row[:length].clone()
+            if self._disk is not None:
+                self._disk.put(text, self._rows[text])
+
+    def _load(self) -> None:
+        self._model = load_model(self._files, self.dtype).to(self.device)
+
+
+def open_text_encoder(
+    name_or_path: str | Path, max_length: int = 128, dtype: str = "float32", device: torch.device | str = "cpu",
+    cache: str | Path | None = None, download: bool = False,
+) -> TextEncoder:  # fmt: skip
+    """Opens a T5, CLIP or BERT text encoder; which of them, its own configuration says.
+
+    Args:
+        name_or_path: folder, or a hub id such as "google/t5-v1_1-xxl", "openai/clip-vit-large-patch14" or
+            "google-bert/bert-large-uncased".
+        max_length: longer texts are cut to this many tokens.
+        dtype: of the weights: "float32", "bfloat16" or "float16" (T5 overflows in float16).
+        device: where it runs.
+        cache: folder that keeps the embeddings on disk.
+        download: fetch a hub id that is not in the local cache.
+
+    Raises:
+        ModelError: no such encoder, or an unknown dtype.
+    """
+    if dtype not in DTYPES:
+        raise ModelError(f"unknown dtype {dtype!r} of a text encoder: {did_you_mean(dtype, DTYPES)}")
+    return TextEncoder(name_or_path, max_length, DTYPES[dtype], device, cache=cache, download=download)

@@ -1,4 +1,4 @@
-"""Training of one stage: AdamW, warm-up, EMA, exact resume, loss log as CSV (Imagen, appendix F; recipe in the config).
+"""Training of one stage: optimiser, warm-up, EMA, exact resume, validation, samples (Imagen, appendix F).
 
 Every step draws its data and noise from generators seeded by (seed, step), so a resumed run repeats the
 uninterrupted one.
@@ -6,55 +6,62 @@ uninterrupted one.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from imagen_bench.errors import ModelError
-from imagen_bench.files import atomic_path
 from imagen_bench.imagen.checkpoint import check_weights, save_stage
-from imagen_bench.imagen.config import Frozen, StageConfig
+from imagen_bench.imagen.config import StageConfig
 from imagen_bench.imagen.efficient_unet import build_unet
 from imagen_bench.imagen.loss import diffusion_loss
-from imagen_bench.imagen.text import TextEncoder
-from imagen_bench.images import to_model
+from imagen_bench.imagen.text import TextBatch, TextEncoder
+from imagen_bench.imagen.train_log import LOSS_COLUMNS, VALIDATION_COLUMNS, Board, Table, thirds
+from imagen_bench.imagen.train_monitor import noise_level_losses, sample_grid
+from imagen_bench.imagen.train_parts import NetworkPass, parts_of, random_crop
+from imagen_bench.imagen.train_recipe import (
+    RecipeConfig,
+    SamplesConfig,
+    check_crop,
+    crop_grid,
+    learning_rate,
+    make_optimiser,
+)
+from imagen_bench.imagen.train_state import (
+    STAGE,
+    STATE,
+    TrainingState,
+    check_same_meaning,
+    read_initial_weights,
+    write_record,
+)
+from imagen_bench.images import to_model, write_png
 
-LOG_COLUMNS = ("step", "samples", "loss", "loss_low", "loss_mid", "loss_high", "learning_rate", "seconds")
 Batches = Callable[[int], tuple[Tensor, list[str]]]
 
 
-class RecipeConfig(Frozen):
-    """How a stage is trained.
+@dataclass(frozen=True)
+class Monitoring:
+    """What a training is watched with, beside its loss.
 
     Attributes:
-        steps: optimiser steps in all. The learning rate warms up over `warmup`, stays, and falls linearly to
-            zero over the last `decay` steps.
-        ema: decay of the exponential moving average of the weights, the weights that are saved and sampled.
-        crop: side of random square crops of the training images (super-resolution), or None for whole images.
-        checkpoint_every: steps between checkpoints that training can resume from.
+        validation: batches of held-out pictures, for `recipe.validate_every`.
+        samples: grids of samples.
+        board: gets the numbers and grids as well, such as TensorBoard.
+        record: goes into training.json beside the weights: where data and text encoder came from.
     """
 
-    steps: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    learning_rate: float = Field(gt=0)
-    warmup: int = Field(default=200, ge=0)
-    decay: int = Field(default=0, ge=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    betas: tuple[float, float] = (0.9, 0.99)
-    clip: float = Field(default=1.0, gt=0)
-    ema: float = Field(default=0.9999, ge=0, lt=1)
-    crop: int | None = None
-    seed: int = 0
-    log_every: int = Field(default=50, gt=0)
-    checkpoint_every: int = Field(default=500, gt=0)
+    validation: Batches | None = None
+    samples: SamplesConfig | None = None
+    board: Board | None = None
+    record: dict[str, Any] = field(default_factory=dict)
 
 
 class Trainer:
@@ -65,76 +72,108 @@ class Trainer:
         recipe: optimisation.
         batches: step -> (images uint8 NCHW, captions); must depend on the step alone.
         encoder: the frozen text encoder.
-        out: folder of the training run: `stage/` (EMA weights for sampling), `state.safetensors`, `loss.csv`.
+        out: folder of the training run: `stage/` (EMA weights for sampling), `state.safetensors`, `loss.csv`,
+            `validation.csv`, `samples/`.
+        device: where the network runs.
+        monitoring: what else to record.
+
+    Raises:
+        ModelError: the text encoder does not fit the stage.
+        ConfigError: the recipe's crop does not, or its optimiser is not there.
     """
 
     def __init__(
         self, stage: StageConfig, recipe: RecipeConfig, batches: Batches, encoder: TextEncoder, out: Path,
-        device: torch.device | str = "cpu",
+        device: torch.device | str = "cpu", monitoring: Monitoring | None = None,
     ) -> None:  # fmt: skip
         if encoder.dim != stage.unet.text_dim:
             raise ModelError(
                 f"the text encoder {encoder.source} gives {encoder.dim} channels, "
                 f"the stage {stage.name} expects {stage.unet.text_dim}"
             )
+        check_crop(recipe, stage)
         torch.manual_seed(recipe.seed)
         self.stage, self.recipe, self.batches, self.encoder, self.out = stage, recipe, batches, encoder, out
-        self.device = torch.device(device)
+        self.device, self.monitoring = torch.device(device), monitoring or Monitoring()
         self.network = build_unet(stage.unet).to(self.device)
-        self.ema = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=recipe.learning_rate,
-            betas=recipe.betas,
-            weight_decay=recipe.weight_decay,
-        )
+        self.ema = self._current()
+        self.optimiser = make_optimiser(recipe, self.network.parameters())
         self.step, self.seconds = 0, 0.0
+        self._losses = Table(out / "loss.csv", LOSS_COLUMNS)
+        self._validation = Table(out / "validation.csv", VALIDATION_COLUMNS)
+        self._seen: dict[str, Tensor] = {}
 
     def fit(self, on_step: Callable[[int, float], None] | None = None) -> None:
         """Trains up to `recipe.steps`, logging and saving on the way.
 
+        Args:
+            on_step: gets the number of steps done and the loss after every step.
+
         Raises:
-            ModelError: the loss is not finite; the last good checkpoint stays.
+            ModelError: the loss or its gradient is not finite; the last good checkpoint stays.
         """
         self.network.train()
         self.out.mkdir(parents=True, exist_ok=True)
-        seen: list[tuple[float, float]] = []
         while self.step < self.recipe.steps:
             started = time.monotonic()
-            losses, times = self._train_step()
-            mean = losses.mean().item()
-            if not math.isfinite(mean):
-                raise ModelError(
-                    f"the loss of {self.stage.name} became {mean} at step {self.step}: "
-                    f"resume from {self.out} with a lower learning rate"
-                )
+            loss = self._train_step()
             self.step += 1
             self.seconds += time.monotonic() - started
-            seen += zip(times.tolist(), losses.tolist(), strict=True)
             if self.step % self.recipe.log_every == 0:
-                self._log(seen)
-                seen = []
-            if self.step % self.recipe.checkpoint_every == 0 or self.step == self.recipe.steps:
+                self._log()
+            if self._due(self.recipe.validate_every) and self.monitoring.validation is not None:
+                self._validate(self.monitoring.validation)
+            if self.monitoring.samples is not None and self._due(self.monitoring.samples.every):
+                self._sample(self.monitoring.samples)
+            if self._due(self.recipe.checkpoint_every):
                 self.save()
             if on_step is not None:
-                on_step(self.step, mean)
+                on_step(self.step, loss)
 
-    def _train_step(self) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        pixels, captions = self.batches(self.step)
-        x = to_model(pixels).to(self.device)
-        if self.recipe.crop is not None:
-            x = random_crop(x, self.recipe.crop, generator, self._crop_grid())
-        text = self.encoder(captions).to(self.device)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
-        losses, times = diffusion_loss(self.network, self.stage, x, text, generator)
+    def _due(self, every: int | None) -> bool:
+        return every is not None and (self.step % every == 0 or self.step == self.recipe.steps)
+
+    def _train_step(self) -> float:
+        recipe = self.recipe
+        seed = recipe.seed * 1_000_003 + self.step
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        generator = torch.Generator().manual_seed(seed)
+        x, text = self._inputs(self.batches, self.step, generator)
+        drawn = generator.get_state()
         self.optimiser.zero_grad(set_to_none=True)
-        losses.mean().backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        seen: list[tuple[Tensor, Tensor]] = []
+        for rows in parts_of(len(x), recipe.accumulate):
+            generator.set_state(drawn)
+            network = NetworkPass(self.network, recipe.precision, rows)
+            losses, times = diffusion_loss(network, self.stage, x, text, generator)
+            (losses[rows].sum() / len(x)).backward()
+            seen.append((losses[rows].detach().cpu(), times[rows].cpu()))
+        losses, times = (torch.cat(column) for column in zip(*seen, strict=True))
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip).cpu()
+        mean = losses.mean().item()
+        self._check_finite(mean, norm.item())
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, self.step)
         self.optimiser.step()
         self._update_ema()
-        return losses.detach().cpu(), times.cpu()
+        for name, values in {"losses": losses, "times": times, "norms": norm[None]}.items():
+            self._seen[name] = torch.cat([self._seen[name], values]) if name in self._seen else values
+        return mean
+
+    def _inputs(self, batches: Batches, index: int, generator: torch.Generator) -> tuple[Tensor, TextBatch]:
+        pixels, captions = batches(index)
+        x = to_model(pixels)
+        if self.recipe.crop is not None:
+            x = random_crop(x, self.recipe.crop, generator, crop_grid(self.stage))
+        return x.to(self.device), self.encoder(captions).to(self.device)
+
+    def _check_finite(self, loss: float, norm: float) -> None:
+        for what, value in (("loss", loss), ("gradient", norm)):
+            if not math.isfinite(value):
+                raise ModelError(
+                    f"the {what} of {self.stage.name} became {value} at step {self.step}: "
+                    f"resume from {self.out} with a lower recipe.learning_rate"
+                )
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -143,88 +182,119 @@ class Trainer:
         current = self.network.state_dict()
         torch._foreach_lerp_([self.ema[name] for name in names], [current[name] for name in names], 1.0 - decay)
 
-    def _crop_grid(self) -> int:
-        return 1 if self.stage.low_res_size is None else self.stage.image_size // self.stage.low_res_size
+    def _current(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
-    def _log(self, seen: list[tuple[float, float]]) -> None:
-        """Adds a row: mean loss, and the mean in each third of time, which tells detail, shape and layout apart."""
-        thirds = [[loss for t, loss in seen if low <= t < low + 1 / 3] for low in (0.0, 1 / 3, 2 / 3)]
-        means = [f"{sum(part) / max(len(part), 1):.5f}" for part in ([loss for _, loss in seen], *thirds)]
-        path = self.out / "loss.csv"
-        fresh = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            if fresh:
-                writer.writerow(LOG_COLUMNS)
-            rate = f"{learning_rate(self.recipe, self.step):.6g}"
-            writer.writerow([self.step, self.step * self.recipe.batch_size, *means, rate, f"{self.seconds:.1f}"])
+    @contextmanager
+    def _averaged(self) -> Iterator[nn.Module]:
+        """The network with the averaged weights, in evaluation mode and the recipe's precision."""
+        current = self._current()
+        self.network.load_state_dict(self.ema)
+        self.network.eval()
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+                yield self.network
+        finally:
+            self.network.load_state_dict(current)
+            self.network.train()
+
+    def _log(self) -> None:
+        means = thirds(self._seen["times"], self._seen["losses"])
+        row: dict[str, Any] = {
+            "step": self.step,
+            "samples": self.step * self.recipe.batch_size,
+            **means,
+            "learning_rate": f"{learning_rate(self.recipe, self.step):.6g}",
+            "seconds": f"{self.seconds:.1f}",
+            "gradient_norm": f"{self._seen['norms'].mean().item():.5g}",
+        }
+        self._losses.add([row])
+        self._show({f"train/{name}": float(row[name]) for name in (*means, "learning_rate", "gradient_norm")})
+        self._seen = {}
+
+    def _validate(self, batches: Batches) -> None:
+        generator = torch.Generator().manual_seed(self.recipe.seed)  # of the crops
+        inputs = [self._inputs(batches, index, generator) for index in range(self.recipe.validation_batches)]
+        with self._averaged() as network:
+            rows = noise_level_losses(network, self.stage, inputs)
+        self._validation.add(
+            [{"step": self.step, "samples": self.step * self.recipe.batch_size, **row} for row in rows]
+        )
+        shown = {"all" if row["t_high"] - row["t_low"] == 1 else f"t={row['t_low']}": row["loss"] for row in rows}
+        self._show({f"validation/{name}": float(loss) for name, loss in shown.items() if loss})
+
+    def _sample(self, samples: SamplesConfig) -> None:
+        pictures, captions = (self.monitoring.validation or self.batches)(0)
+        with self._averaged() as network:
+            grid = sample_grid(network, self.stage, self.encoder, samples, pictures, captions)
+        write_png(self.out / "samples" / f"step-{self.step:07}.png", grid)
+        if self.monitoring.board is not None:
+            self.monitoring.board.add_image("samples", grid, self.step)
+
+    def _show(self, numbers: dict[str, float]) -> None:
+        if self.monitoring.board is not None:
+            for name, value in numbers.items():
+                self.monitoring.board.add_scalar(name, value, self.step)
 
     def save(self) -> None:
-        """Writes the EMA stage for sampling, and the state for resuming."""
-        save_stage(self.out / "stage", self.stage, self.ema)
-        tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"ema.{name}": value for name, value in self.ema.items()}
-        for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items()}
-        metadata = {"step": str(self.step), "seconds": f"{self.seconds:.3f}"}
-        with atomic_path(self.out / "state.safetensors") as path:
-            save_file(
-                {name: value.detach().contiguous().cpu() for name, value in tensors.items()},
-                path,
-                metadata=metadata,
-            )
+        """Writes the EMA stage for sampling with a record of its training, and the state for resuming."""
+        save_stage(self.out / STAGE, self.stage, self.ema)
+        record = {
+            "step": self.step,
+            "samples": self.step * self.recipe.batch_size,
+            "seconds": round(self.seconds, 1),
+            "recipe": self.recipe.model_dump(mode="json"),
+        }
+        write_record(self.out / STAGE, record | self.monitoring.record)
+        TrainingState(
+            step=self.step,
+            seconds=self.seconds,
+            optimiser_kind=self.recipe.optimiser,
+            network=self.network.state_dict(),
+            ema=self.ema,
+            optimiser=self.optimiser.state_dict()["state"],
+            log=self._seen,
+        ).save(self.out / STATE)
+        if self.monitoring.board is not None:
+            self.monitoring.board.flush()
 
     def resume(self) -> None:
-        """Continues from `state.safetensors`; rows of the loss log behind it are dropped.
+        """Continues from `state.safetensors`; rows of the logs behind it are dropped.
+
+        The recipe may differ from before: `steps` raised extends the training.
 
         Raises:
-            ModelError: there is no such file or it is another network's.
+            ModelError: there is no such file, or it is another network's, optimiser's or a longer training's.
         """
-        from safetensors import safe_open
+        path = self.out / STATE
+        state = TrainingState.read(path)
+        check_same_meaning(self.out, self.stage)
+        for weights in (state.network, state.ema):
+            check_weights(self.network, weights, str(path))
+        if state.optimiser_kind != self.recipe.optimiser:
+            raise ModelError(
+                f"{path} holds the state of {state.optimiser_kind}, recipe.optimiser is {self.recipe.optimiser}: set "
+                "it back, or start another training with --init-from"
+            )
+        if state.step > self.recipe.steps:
+            raise ModelError(
+                f"{path} is at step {state.step}, recipe.steps is {self.recipe.steps}: raise recipe.steps to go on"
+            )
+        self.network.load_state_dict(state.network)
+        self.ema = {name: value.to(self.device) for name, value in state.ema.items()}
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state.optimiser, "param_groups": groups})
+        self.step, self.seconds, self._seen = state.step, state.seconds, dict(state.log)
+        self._losses.drop_after(self.step)
+        self._validation.drop_after(self.step)
 
-        path = self.out / "state.safetensors"
-        if not path.is_file():
-            raise ModelError(f"{self.out} holds no state.safetensors to resume from: start without --resume")
-        with safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata()
-        tensors = load_file(path)
-        network = _part(tensors, "network.")
-        check_weights(self.network, network, str(path))
-        self.network.load_state_dict(network)
-        self.ema = {name: value.to(self.device) for name, value in _part(tensors, "ema.").items()}
-        states: dict[int, dict[str, Any]] = {}
-        for name, value in _part(tensors, "optimiser.").items():
-            index, key = name.split(".", 1)
-            states.setdefault(int(index), {})[key] = value
-        self.optimiser.load_state_dict({"state": states, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
-        _drop_rows_after(self.out / "loss.csv", self.step)
+    def start_from(self, folder: Path) -> None:
+        """Takes the weights of another training or stage; steps, optimiser and average start anew.
 
-
-def learning_rate(recipe: RecipeConfig, step: int) -> float:
-    """Warm-up, constant, linear decay to zero at the end."""
-    warm = min(1.0, (step + 1) / max(recipe.warmup, 1))
-    left = min(1.0, (recipe.steps - step) / recipe.decay) if recipe.decay else 1.0
-    return recipe.learning_rate * warm * max(left, 0.0)
-
-
-def random_crop(x: Tensor, size: int, generator: torch.Generator, grid: int) -> Tensor:
-    """One crop of N3HW at a place that is a multiple of `grid`, so that low-resolution pixels stay whole."""
-    room = (x.shape[-1] - size) // grid + 1
-    top, left = (grid * int(torch.randint(room, (), generator=generator)) for _ in range(2))
-    return x[..., top : top + size, left : left + size]
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _drop_rows_after(path: Path, step: int) -> None:
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if int(row["step"]) <= step]
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, LOG_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        Raises:
+            ModelError: there are none, or they do not fit; names what differs.
+        """
+        weights, source = read_initial_weights(folder, self.stage)
+        check_weights(self.network, weights, str(source))
+        self.network.load_state_dict(weights)
+        self.ema = self._current()

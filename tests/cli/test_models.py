@@ -34,8 +34,15 @@ def test_list_shows_models_and_skips_other_folders() -> None:
     lines = run("list").stdout.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("tiny ")
-    assert lines[0].endswith(" Tiny model")
+    assert lines[0].endswith(" MB  Tiny model")
     assert [entry["name"] for entry in json.loads(run("list", "--json").stdout)] == ["tiny"]
+
+
+def test_a_configuration_without_weights_says_so(shipped: Path) -> None:
+    (shipped / "weights.bin").unlink()
+    assert "no weights" in run("list").stdout
+    assert json.loads(run("list", "--json").stdout)[0]["weights"] is False
+    assert json.loads(run("show", "tiny", "--json").stdout)["weights"] is False
 
 
 def test_show_prints_the_card_and_as_json_the_configuration() -> None:

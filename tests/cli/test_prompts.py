@@ -1,4 +1,4 @@
-"""`prompts list` and `prompts show`, as a table and as JSON."""
+"""`prompts list`, `show`, `categories`, as a table and as JSON; and that `run` takes the same names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from imagen_bench.assets import asset
 from imagen_bench.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IMAGEN_BENCH_HOME", str(tmp_path / "home"))
 
 
 def run(*args: str) -> Result:
@@ -47,3 +53,54 @@ def test_unknown_set_is_one_line() -> None:
     assert result.exit_code == 1
     assert "emoji-bench" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_list_says_what_is_missing_and_how_to_get_it() -> None:
+    entries = {entry["name"]: entry for entry in json.loads(run("list", "--json").stdout)}
+    assert set(entries) >= {"drawbench", "emoji-bench", "geneval", "open-drawbench", "partiprompts"}
+    assert {name: entries[name]["state"] for name in ("drawbench", "open-drawbench")} == {
+        "drawbench": "missing",
+        "open-drawbench": "ready",
+    }
+    assert entries["drawbench"]["prompts"] == 200
+    assert entries["drawbench"]["get"] == [
+        "imagen-bench prompts pull drawbench",
+        "imagen-bench prompts add drawbench FILE",
+    ]
+    assert entries["open-drawbench"]["get"] == []
+    (line,) = [line for line in run("list").stdout.splitlines() if line.startswith("drawbench ")]
+    assert "200 prompts in 11 categories  missing: imagen-bench prompts pull drawbench or " in line
+
+
+def test_show_of_a_missing_set_names_both_commands() -> None:
+    result = run("show", "drawbench")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert "`imagen-bench prompts pull drawbench`" in line
+    assert "`imagen-bench prompts add drawbench FILE`" in line
+
+
+def test_categories_need_no_texts() -> None:
+    entries = json.loads(run("categories", "drawbench", "--json").stdout)
+    assert [entry["prompts"] for entry in entries] == [25, 10, 19, 20, 20, 10, 10, 20, 7, 38, 21]
+    assert all(entry["probes"] for entry in entries)
+    assert run("categories", "drawbench").stdout.splitlines()[8].startswith("    7  Rare Words: ")
+    assert run("categories", "open-drawbench").stdout.splitlines()[0] == "   25  Colors"
+
+
+def test_run_takes_the_names_of_prompt_sets(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(
+        """name = "x"\n[model]\nname = "imagen-emoji"\n[prompts]\nset = "open-drawbench"
+[sweep]\nguidance_weights = [1.0]\n""",
+        encoding="utf-8",
+    )
+    dry = ["run", str(config), "--out", str(tmp_path / "out"), "--dry-run", "--json"]
+    result = CliRunner().invoke(main, dry)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["prompts"] == 200
+    missing = CliRunner().invoke(main, [*dry, "--set", "prompts.set=drawbench"])
+    assert missing.exit_code == 1
+    assert "imagen-bench prompts pull drawbench" in missing.stderr
+    assert len(missing.stderr.splitlines()) == 1

@@ -77,6 +77,53 @@ def test_a_stage_trains_from_a_folder_and_resumes(job, tmp_path):
     assert len((tmp_path / "out" / "loss.csv").read_text().splitlines()) == 4
 
 
+def test_a_table_trains_with_validation_and_grids(job, tmp_path):
+    done = run(
+        job, "--data", tmp_path / "images" / "captions.csv", "--set", "data.kind=csv", "--set", "data.held_out=1",
+        "--set", "recipe.validate_every=2", "--set", "samples.every=4", "--set", "samples.steps=2",
+        "--set", "recipe.accumulate=2", "--set", "recipe.optimiser=adafactor", "--set", "recipe.precision=bf16",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    out = tmp_path / "out"
+    assert [path.name for path in (out / "samples").iterdir()] == ["step-0000004.png"]
+    assert (out / "validation.csv").read_text().count("\n") == 1 + 2 * 9
+    record = json.loads((out / "stage" / "training.json").read_text())
+    assert record["data"]["kind"] == "csv"
+    assert record["recipe"]["optimiser"] == "adafactor"
+
+
+def test_another_training_starts_from_the_first(job, tmp_path):
+    assert run(job).exit_code == 0
+    done = run(job, "--init-from", tmp_path / "out", "--out", tmp_path / "tuned", "--set", "recipe.steps=2")
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "tuned" / "stage" / "training.json").read_text())
+    assert (record["step"], record["init_from"]) == (2, str(tmp_path / "out"))
+    both = run(job, "--resume", "--init-from", tmp_path / "out")
+    assert both.exit_code == 2
+    assert "give one of them" in both.stderr
+
+
+def test_an_interrupted_training_tells_how_to_continue(job, monkeypatch):
+    from imagen_bench.imagen.train import Trainer
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_train_step", interrupt)
+    done = run(job)
+    assert done.exit_code == 130
+    assert "run the same command with --resume to continue" in done.stderr
+
+
+def test_two_trainings_in_one_folder_are_refused(job, tmp_path):
+    from imagen_bench.bench.lock import locked
+
+    with locked(tmp_path / "out"):
+        done = run(job)
+    assert done.exit_code == 1
+    assert "is in use by another imagen-bench" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -85,6 +132,13 @@ def test_a_stage_trains_from_a_folder_and_resumes(job, tmp_path):
         ("data.captions=nowhere.csv", "nowhere.csv"),
         ("task=scorer", "needs 'scorer'"),
         ("text_encoder=models/nothing", "nothing"),
+        ("recipe.validate_every=2", "needs pictures to validate on: set data.held_out"),
+        ("data.held_out=3", "3 of 3 pictures held out leave none"),
+        ("recipe.accumulate=3", "batch_size 2 does not divide"),
+        ("recipe.crop=6", "recipe.crop is 6: expected at most stage.image_size 16"),
+        ("init_from=nowhere", "holds nothing to start from"),
+        ("data.kind=parquet", "is no parquet file and no folder"),
+        ("samples.evry=2", "did you mean 'every'"),
     ],
 )
 def test_wrong_jobs_are_refused_in_one_line(job, override, message, tmp_path):

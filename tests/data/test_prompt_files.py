@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from imagen_bench.data.prompt_files import read_csv, read_jsonl, read_parquet, read_txt
+from imagen_bench.data.prompt_files import read_csv, read_jsonl, read_parquet, read_quoted_tsv, read_tsv, read_txt
 from imagen_bench.errors import InputError
 
 
@@ -107,3 +107,13 @@ def test_parquet_leaves_images_out_and_names_rows(tmp_path: Path) -> None:
 def test_parquet_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a readable parquet file"):
         read_parquet(write(tmp_path / "a.parquet", b"PAR1 and then nothing"))
+
+
+def test_tsv_takes_quotes_as_text_and_the_spreadsheet_kind_as_marks(tmp_path: Path) -> None:
+    plain = write(tmp_path / "a.tsv", '\ufeffPrompt\tCategory\r\n"G I" painted, on a wall\tArts\r\n')
+    (row,) = read_tsv(plain)
+    assert (row.prompt, row.category, row.where) == ('"G I" painted, on a wall', "Arts", "line 2")
+    quoted = write(tmp_path / "b.tsv", 'Prompt\tCategory\n"""G I"" painted, on a wall"\tArts\n')
+    assert read_quoted_tsv(quoted)[0].prompt == row.prompt
+    with pytest.raises(InputError, match=r"line 2: 3 cells, but the header has 2; no cell can hold a tab"):
+        read_tsv(write(tmp_path / "c.tsv", "prompt\tcategory\na\tb\tc\n"))

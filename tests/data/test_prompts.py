@@ -109,7 +109,7 @@ def test_the_built_in_set_cannot_be_shadowed_by_a_folder(tmp_path: Path, monkeyp
 def test_missing_and_foreign_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no prompt file"):
         load_prompt_set(str(tmp_path / "none.csv"))
-    with pytest.raises(InputError, match=r"ends in \.txt \.csv \.jsonl \.parquet, found '\.xlsx'"):
+    with pytest.raises(InputError, match=r"ends in \.txt \.csv \.jsonl \.parquet \.tsv, found '\.xlsx'"):
         load_prompt_set(str(write(tmp_path / "a.xlsx", "x")))
     with pytest.raises(InputError, match=r"holds no bench\.toml"):
         load_prompt_set(str(tmp_path))

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from transformers import AutoTokenizer
 
 from imagen_bench.imagen.text import TextEncoder
-from imagen_bench.tiny.text_encoder import TextEncoderConfig, mask_tokens, train_text_encoder
+from imagen_bench.tiny.text_encoder import (
+    TextEncoderConfig,
+    mask_tokens,
+    second_moment_penalty,
+    train_text_encoder,
+)
 
 WORDS = ["a pear above a bus", "two foxes", "a red octopus", "a bus on a pink background", "three pears"]
 
@@ -30,3 +36,22 @@ def test_masking_spares_padding_and_always_asks_something():
     assert (corrupted[~chosen] == ids[~chosen]).all()
     hidden = (corrupted[chosen] == 3).float().mean()
     assert 0.7 < hidden < 0.9
+
+
+def test_the_penalty_is_the_distance_of_the_second_moment_from_the_identity():
+    white = torch.cat([torch.eye(4), -torch.eye(4)]) * 2.0
+    assert second_moment_penalty(white).item() == pytest.approx(0.0)
+    shared = torch.ones(6, 3)
+    assert second_moment_penalty(shared).item() == pytest.approx(6 / 3)
+
+
+def test_decorrelation_spreads_the_embeddings(tmp_path):
+    def second_moment(rate, folder):
+        config = TextEncoderConfig(
+            vocab_size=200, dim=16, layers=1, heads=2, ff_dim=24, steps=80, batch_size=20, decorrelation=rate
+        )
+        train_text_encoder(lambda count: [WORDS[index % 5] for index in range(count)], config, folder)
+        batch = TextEncoder(folder)(WORDS)
+        return second_moment_penalty(batch.tokens[batch.mask]).item()
+
+    assert second_moment(0.3, tmp_path / "with") < 0.8 * second_moment(0.0, tmp_path / "without")

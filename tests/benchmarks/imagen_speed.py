@@ -1,0 +1,230 @@
+"""Speed, memory and work of this Imagen beside other implementations, measured in one run on the CPU.
+
+    python tests/benchmarks/imagen_speed.py [--rounds 5] [--quick] [--threads 2] [--out FOLDER]
+
+Every implementation runs in a process of its own; rounds are interleaved, so that a machine that slows down slows all
+of them. Absolute times depend on the machine; compare the ratios. The others come from
+`pip install 'imagen-bench[bench]'`; one that is not installed is left out. Prints a Markdown table and writes it with
+all times to FOLDER. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from imagen_peers import BASE, EFFICIENT, PEERS, QUICK_BASE, QUICK_EFFICIENT, Shape
+from torch.utils.flop_counter import FlopCounterMode
+
+OURS = "imagen-bench"
+STEPS = 24
+REPEATS = {"forward": 5, "training": 3, "sampling": 1}
+COLUMNS = (
+    "implementation", "parameters, M", "GFLOP/img", "forward ms/img median (min)", "GFLOP/s",
+    "forward + backward ms/img median (min)", "images/s, 24 steps, w = 3, median (max)", "peak RSS, GiB",
+    "forward / ours",
+)  # fmt: skip
+
+
+def shapes_of(quick: bool) -> dict[str, Shape]:
+    """The shapes by name; small ones for a quick look at whether everything runs."""
+    return {shape.name: shape for shape in ((QUICK_BASE, QUICK_EFFICIENT) if quick else (BASE, EFFICIENT))}
+
+
+def measure(name: str, shape: Shape, threads: int, quick: bool) -> dict[str, Any]:
+    """Measures one implementation in this process; times are seconds a call."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    subject = PEERS[name].build(shape)
+    network = subject.network.eval()
+    repeats = dict.fromkeys(REPEATS, 1) if quick else REPEATS
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            subject.forward()
+        forward = seconds_of(subject.forward, repeats["forward"])
+        sampled = subject.sample
+        sampling = [] if sampled is None else seconds_of(lambda: sampled(STEPS), repeats["sampling"], warm=False)
+
+    def step() -> None:
+        network.zero_grad(set_to_none=True)
+        subject.forward().square().mean().backward()
+
+    network.train()
+    training = seconds_of(step, repeats["training"])
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "flop_per_image": counter.get_total_flops() / shape.batch,
+        "note": subject.note,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1 if sys.platform == "darwin" else 1024),
+        "forward": forward,
+        "training": training,
+        "sampling": sampling,
+    }
+
+
+def seconds_of(work: Callable[[], object], repeats: int, warm: bool = True) -> list[float]:
+    """Duration of each run, after one that warms up."""
+    if warm:
+        work()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def run_round(name: str, shape: str, options: argparse.Namespace) -> dict[str, Any] | None:
+    """Measures in a new process; None, and one line on stderr, where that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        command = [sys.executable, __file__, "--threads", str(options.threads), "--worker", name, shape, str(result)]
+        command += ["--quick"] if options.quick else []
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return json.loads(result.read_text(encoding="utf-8"))
+    last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    sys.stderr.write(f"{name}, {shape}: left out: {last}\n")
+    return None
+
+
+def summarise(name: str, shape: Shape, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row of the table: medians and best values over all runs of all rounds."""
+    times = {kind: [value for row in rounds for value in row[kind]] for kind in REPEATS}
+    per_image = {kind: [1000 * value / shape.batch for value in values] for kind, values in times.items()}
+    rates = [shape.batch / value for value in times["sampling"]]
+    row = {
+        "implementation": name,
+        "version": PEERS[name].version,
+        "note": rounds[0]["note"],
+        "parameters": rounds[0]["parameters"],
+        "gflop_per_image": rounds[0]["flop_per_image"] / 1e9,
+        "peak_rss_gib": max(row["peak_rss_bytes"] for row in rounds) / 2**30,
+        "forward_ms": statistics.median(per_image["forward"]),
+        "forward_ms_min": min(per_image["forward"]),
+        "training_ms": statistics.median(per_image["training"]),
+        "training_ms_min": min(per_image["training"]),
+        "images_per_second": statistics.median(rates) if rates else None,
+        "images_per_second_max": max(rates) if rates else None,
+        "seconds": times,
+    }
+    return row | {"gflop_per_second": row["gflop_per_image"] / row["forward_ms"] * 1000}
+
+
+def add_ratios(rows: list[dict[str, Any]]) -> None:
+    """Adds how much longer than ours each takes (above 1: ours is faster), in medians of the same run."""
+    mine = next((row for row in rows if row["implementation"] == OURS), None)
+    for row in rows if mine is not None else []:
+        row["ratio_to_ours"] = {kind: row[kind] / mine[kind] for kind in ("forward_ms", "training_ms", "peak_rss_gib")}
+        if row["images_per_second"] and mine["images_per_second"]:
+            row["ratio_to_ours"]["sampling"] = mine["images_per_second"] / row["images_per_second"]
+
+
+def to_markdown(shape: Shape, rows: list[dict[str, Any]]) -> str:
+    """The table of a shape."""
+    lines = [
+        f"### {shape.name}, {shape.size}x{shape.size}, batch {shape.batch}, {shape.dim} channels x {shape.mults}, "
+        f"blocks {shape.blocks}",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|{'---|' * len(COLUMNS)}",
+    ]
+    for row in rows:
+        rate = row["images_per_second"]
+        ratio = row.get("ratio_to_ours", {}).get("forward_ms")
+        cells = [
+            f"{row['implementation']} {row['version']} ({row['note']})",
+            f"{row['parameters'] / 1e6:.1f}",
+            f"{row['gflop_per_image']:.1f}",
+            f"{row['forward_ms']:.0f} ({row['forward_ms_min']:.0f})",
+            f"{row['gflop_per_second']:.0f}",
+            f"{row['training_ms']:.0f} ({row['training_ms_min']:.0f})",
+            f"{rate:.3f} ({row['images_per_second_max']:.3f})" if rate else "-",
+            f"{row['peak_rss_gib']:.2f}",
+            f"{ratio:.2f}" if ratio else "-",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the numbers were measured on."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if (info.is_file())
+        else []
+    )
+    return {
+        "cpu": names[0] if names else platform.processor() or platform.machine(),
+        "cores": len(names) or None,
+        "threads": threads,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Measures all rounds, prints the tables and writes both files."""
+    shapes = shapes_of(options.quick)
+    jobs = [(shape, name) for shape in shapes for name, peer in PEERS.items() if shape in peer.shapes]
+    for name in sorted({name for _, name in jobs if not PEERS[name].version}):
+        sys.stderr.write(f"{name}: not installed, left out (pip install 'imagen-bench[bench]')\n")
+    measured: dict[tuple[str, str], list[dict[str, Any]]] = {job: [] for job in jobs if PEERS[job[1]].version}
+    for number in range(options.rounds):
+        for shape, name in list(measured):
+            sys.stderr.write(f"round {number + 1} of {options.rounds}: {name}, {shape}\n")
+            result = run_round(name, shape, options)
+            if result is None:
+                del measured[shape, name]
+            else:
+                measured[shape, name].append(result)
+    where, tables, result = machine(options.threads), [], {}
+    for shape_name, shape in shapes.items():
+        rows = [
+            summarise(name, shape, rounds) for (of, name), rounds in measured.items() if of == shape_name and rounds
+        ]
+        add_ratios(rows)
+        result[shape_name] = rows
+        tables.append(to_markdown(shape, rows))
+    head = f"{where['cpu']}, {where['threads']} threads, torch {where['torch']}, {options.rounds} rounds"
+    text = "\n".join([head + (" (quick: small shapes, no numbers to quote)" if options.quick else ""), "", *tables])
+    sys.stdout.write(text)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "imagen_speed.md").write_text(text, encoding="utf-8")
+    content = {"machine": where, "rounds": options.rounds, "quick": options.quick, "steps": STEPS, "shapes": result}
+    (options.out / "imagen_speed.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Reads the options; with --worker measures one implementation."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="small shapes and one repeat, to see that all of it runs")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--worker", nargs=3, metavar=("NAME", "SHAPE", "RESULT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker is None:
+        compare(options)
+        return
+    name, shape, result = options.worker
+    row = measure(name, shapes_of(options.quick)[shape], options.threads, options.quick)
+    Path(result).write_text(json.dumps(row), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    yield importlib.import_module("imagen_speed")
+    for name in ("imagen_speed", "imagen_peers"):
+        sys.modules.pop(name, None)
+
+
+def test_rows_are_medians_and_extremes_of_all_rounds(speed):
+    def measured(forward, training, sampling):
+        return {
+            "parameters": 2_000_000, "flop_per_image": 3e9, "note": "", "peak_rss_bytes": 2**30, "forward": forward,
+            "training": training, "sampling": sampling,
+        }  # fmt: skip
+
+    mine = speed.summarise(
+        "imagen-bench", speed.BASE, [measured([0.4, 0.8], [2.0], [8.0]), measured([0.6], [4.0], [4.0])]
+    )
+    other = speed.summarise("MinImagen", speed.BASE, [measured([1.2], [1.5], [12.0])])
+    speed.add_ratios([mine, other])
+    assert mine["forward_ms"] == pytest.approx(150)
+    assert mine["forward_ms_min"] == pytest.approx(100)
+    assert mine["training_ms"] == pytest.approx(750)
+    assert mine["images_per_second"] == pytest.approx(0.75)
+    assert mine["gflop_per_second"] == pytest.approx(20)
+    assert other["ratio_to_ours"] == pytest.approx(
+        {"forward_ms": 2.0, "training_ms": 0.5, "peak_rss_gib": 1.0, "sampling": 2.25}
+    )
+    table = speed.to_markdown(speed.BASE, [mine, other])
+    assert "| 2.0 | 3.0 | 150 (100) | 20 | 750 (500) | 0.750 (1.000) | 1.00 | 1.00 |" in table
+
+
+def test_our_row_is_measured(speed, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    shape = speed.Shape("base", 16, 1, 16, (1, 2), (1, 1), (False, True))
+    row = speed.measure("imagen-bench", shape, threads=1, quick=True)
+    from imagen_bench.imagen.config import UNetConfig
+    from imagen_bench.imagen.efficient_unet import build_unet
+
+    config = UNetConfig(dim=16, channel_mult=(1, 2), blocks=(1, 1), attention=("none", "self+text"), text_dim=512)
+    assert row["parameters"] == sum(parameter.numel() for parameter in build_unet(config).parameters())
+    assert len(row["forward"]) == len(row["training"]) == len(row["sampling"]) == 1
+    assert row["sampling"][0] > row["forward"][0] > 0
+    # A 3x3 convolution of the input alone is more than this; the whole is far below 1 GFLOP.
+    assert 2 * 9 * 3 * 16 * 16 * 16 < row["flop_per_image"] < 1e9
+
+
+def test_a_package_that_is_missing_has_no_version(speed):
+    assert speed.PEERS["imagen-bench"].version
+    assert speed.PEERS["imagen-bench"].__class__(speed.PEERS["imagen-bench"].build, "no-such-package").version == ""
