@@ -7,9 +7,11 @@ import click
 from imagen_bench.cli.lazy import LazyGroup
 
 COMMANDS = {
+    "plan": "imagen_bench.cli.drawbench_plan:command",
     "export": "imagen_bench.cli.drawbench_export:command",
     "import": "imagen_bench.cli.drawbench_import:command",
     "label-studio": "imagen_bench.cli.drawbench_label_studio:command",
+    "score": "imagen_bench.cli.drawbench_score:command",
 }
 
 

@@ -85,14 +85,7 @@ def render_page(
     Returns:
         HTML without outside addresses.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(asset(TEMPLATES)),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = template_environment()
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     light, dark = theme_variables()
     script = environment.get_template("report.js.j2").render()
@@ -105,6 +98,18 @@ def render_page(
         script=Markup(script),
         script_digest=digest,
         scores_uri=_csv_uri(scores),
+    )
+
+
+def template_environment() -> jinja2.Environment:
+    """Return the environment of the shipped templates: escaping on, an unknown variable is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(asset(TEMPLATES)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
 

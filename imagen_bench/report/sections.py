@@ -94,7 +94,7 @@ def page_context(
     """
     metrics = metrics_of(runs)
     by_name = {table.name: table for table in tables}
-    charts = {key: _chart(key, pair, _caption(key, runs, metrics), out) for key, pair in figures.charts.items()}
+    charts = {key: make_chart(key, pair, _caption(key, runs, metrics), out) for key, pair in figures.charts.items()}
     several = len(runs) > 1
     return {
         "title": _title(runs),
@@ -212,7 +212,8 @@ def _caption(key: str, runs: Sequence[RunData], metrics: Sequence[Metric]) -> st
     return "Darker is better. In brackets: the number of images per weight."
 
 
-def _chart(key: str, pair: Sequence[Drawing], caption: str, out: Path) -> Chart:
+def make_chart(key: str, pair: Sequence[Drawing], caption: str, out: Path) -> Chart:
+    """Turn a drawing at full and at column width, whose files lie in `out/figures`, into a chart of the page."""
     wide, narrow = (
         inline_svg(
             (out / "figures" / f"{drawing.name}.svg").read_bytes(),

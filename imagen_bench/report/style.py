@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from imagen_bench.files import atomic_write_bytes, atomic_write_text
 from imagen_bench.report.color import readable
@@ -133,7 +134,7 @@ def figure_dpi(axes: Axes) -> float:
     return float(figure.dpi) if figure is not None else 100.0
 
 
-def legend_above(figure: Figure, handles: Sequence[Line2D]) -> None:
+def legend_above(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:
     """A legend above the axes, where it covers no point, in as few rows as the width allows."""
     for columns in range(len(handles), 0, -1):
         legend = figure.legend(

@@ -1,0 +1,1 @@
+"""Statistics of human ratings: preferences, intervals, tests, Bradley-Terry, agreement, quality, planning."""
