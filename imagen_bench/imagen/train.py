@@ -30,7 +30,6 @@ from imagen_bench.imagen.train_recipe import (
     RecipeConfig,
     SamplesConfig,
     check_crop,
-    crop_grid,
     learning_rate,
     make_optimiser,
 )
@@ -164,7 +163,7 @@ class Trainer:
         pixels, captions = batches(index)
         x = to_model(pixels)
         if self.recipe.crop is not None:
-            x = random_crop(x, self.recipe.crop, generator, crop_grid(self.stage))
+            x = random_crop(x, self.recipe.crop, generator, self.stage.enlargement)
         return x.to(self.device), self.encoder(captions).to(self.device)
 
     def _check_finite(self, loss: float, norm: float) -> None:

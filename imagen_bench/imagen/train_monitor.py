@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imagen_bench.imagen.cascade import Sampling, sample_stage
 from imagen_bench.imagen.config import StageConfig
 from imagen_bench.imagen.loss import diffusion_loss
+from imagen_bench.imagen.lowres import downscale
 from imagen_bench.imagen.samplers import Sampler
 from imagen_bench.imagen.text import TextBatch, TextEncoder
-from imagen_bench.imagen.train_recipe import SamplesConfig, crop_grid
+from imagen_bench.imagen.train_recipe import SamplesConfig
 from imagen_bench.images import contact_sheet, to_model, to_uint8
 
 NOISE_LEVELS = 8
@@ -69,10 +69,10 @@ def sample_grid(
             and original.
         captions: of the pictures.
     """
-    count, factor = min(samples.count, len(captions)), crop_grid(stage)
+    count = min(samples.count, len(captions))
     low_res, prompts = None, list(samples.prompts)
     if stage.low_res_size is not None:
-        low_res = F.avg_pool2d(to_model(pictures[:count]), factor)
+        low_res = downscale(to_model(pictures[:count]), stage.enlargement)
     if low_res is not None or not prompts:
         prompts = captions[:count]
     sampling = Sampling(Sampler(samples.sampler, samples.steps), aug_level=min(samples.aug_level, stage.aug_level_max))
@@ -81,5 +81,5 @@ def sample_grid(
     images = to_uint8(sample_stage(network, stage, sampling, text, seeds, samples.guidance_weight, low_res).cpu())
     if low_res is None:
         return contact_sheet(images, math.ceil(math.sqrt(len(images))))
-    shown = to_uint8(low_res).repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+    shown = to_uint8(low_res).repeat_interleave(stage.enlargement, -1).repeat_interleave(stage.enlargement, -2)
     return contact_sheet(torch.cat([shown, images, pictures[:count]]), count)

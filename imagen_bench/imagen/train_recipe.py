@@ -98,17 +98,12 @@ def check_crop(recipe: RecipeConfig, stage: StageConfig) -> None:
     """
     if recipe.crop is None:
         return
-    grid = crop_grid(stage)
+    grid = stage.enlargement
     if recipe.crop > stage.image_size or recipe.crop % grid or recipe.crop % stage.unet.factor:
         raise ConfigError(
             f"recipe.crop is {recipe.crop}: expected at most stage.image_size {stage.image_size}, a multiple of "
             f"{stage.unet.factor} (which the U-Net halves by) and of {grid} (pixels a low-resolution pixel)"
         )
-
-
-def crop_grid(stage: StageConfig) -> int:
-    """Pixels a low-resolution pixel: crops start at multiples of it."""
-    return 1 if stage.low_res_size is None else stage.image_size // stage.low_res_size
 
 
 def learning_rate(recipe: RecipeConfig, step: int) -> float:

@@ -11,9 +11,9 @@ Sums are kept in float64, so that a score does not depend on the batch size or o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imagen_bench.metrics.statistics import GaussianStatistics
 
 FloatArray = npt.NDArray[np.float64]
-Need = Literal["captions", "reference"]
+Need = Literal["captions", "reference", "reference_features"]
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,16 @@ class MetricContext:
     Attributes:
         extractor: Short name of the extractor, for the metric's label.
         reference: Moments of the reference set's features; None where there is no reference.
-        seed: Seed of whatever an interval draws.
+        seed: Seed of whatever a metric or its interval draws.
+        reference_features: Float32 array M x D of the reference set; None where no metric needs them.
+        options: What the user set of the metric's own options; the metric checks them.
     """
 
     extractor: str
     reference: GaussianStatistics | None = None
     seed: int = 0
+    reference_features: npt.NDArray[np.float32] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,20 @@ class MetricResult:
 
 
 class Metric(ABC):
-    """A score of a set of images: `update` with features, `merge` what other workers saw, `compute`."""
+    """A score of a set of images: `update` with features, `merge` what other workers saw, `compute`.
+
+    Attributes:
+        name: Registry name.
+        higher_is_better: Direction.
+        needs: What else than the images' features it needs.
+        features: Name of the extractor that it is defined on ("inception", "dinov2-vitl14"); None for the one
+            that the user chose.
+    """
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
     needs: ClassVar[frozenset[Need]]
+    features: ClassVar[str | None] = None
 
     def __init__(self, context: MetricContext) -> None:
         self.context = context
@@ -99,6 +112,13 @@ class Metric(ABC):
     @abstractmethod
     def label(self) -> str:
         """What people read; it names the extractor."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of the definition (subset size, neighbours...) as JSON-able values.
+
+        They are part of the protocol: scores made with others are not comparable.
+        """
+        return {}
 
     @abstractmethod
     def update(self, batch: FeatureBatch) -> None:
