@@ -47,6 +47,7 @@ class DataConfig(Frozen):
             pictures below the folder `root`; "csv" those that the .csv or .jsonl file `root` names; "parquet" the rows
             of a .parquet file or a folder of them; "dataset" a dataset of the `datasets` library by folder or hub id.
         world: name of a shipped asset or a path.
+        mix: how often each kind of scene is drawn, in place of the world's own shares.
         captions: caption file of a folder; where it is not given, one in the folder or a text file beside each picture.
         split: of a dataset.
         image_column: column of pictures, of parquet files and datasets; found by its usual names if not given.
@@ -58,6 +59,7 @@ class DataConfig(Frozen):
     kind: Literal["emoji", "folder", "csv", "parquet", "dataset"] = "emoji"
     root: str
     world: str = "models/imagen-emoji/world.toml"
+    mix: dict[str, float] | None = None
     captions: str | None = None
     split: str = "train"
     image_column: str | None = None
@@ -207,7 +209,8 @@ def _picture_source(data: DataConfig, download: bool) -> PictureSource:
 
 def _world(data: DataConfig) -> WorldConfig:
     path = Path(data.world)
-    return WorldConfig.read(path if path.is_file() else asset(data.world))
+    world = WorldConfig.read(path if path.is_file() else asset(data.world))
+    return world if data.mix is None else world.with_mix(data.mix)
 
 
 def _encoder_source(name: str | None) -> str:
