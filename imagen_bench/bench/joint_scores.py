@@ -157,9 +157,8 @@ def drawn_interval(
 ) -> tuple[float | None, float | None] | None:
     """Return the 95 % interval of a quantity of the scores.
 
-    It spans the percentile interval of the draws and the same reflected at the estimate. A draw in which the quantity
-    does not exist (NaN) leaves open the end on its own side, unless fewer than 2.5 % do: which side that is cannot be
-    known, so both ends are open (None).
+    It spans the percentile interval of the draws and the same reflected at the estimate. Where the quantity does not
+    exist (NaN) in more than 2.5 % of the draws, both ends are open (None).
 
     Args:
         quantity: Function of P scores.
@@ -180,7 +179,7 @@ def drawn_interval(
     return min(low, 2 * estimate - high), max(high, 2 * estimate - low)
 
 
-def t_interval(value: float, standard_error: float, degrees: int, level: float = LEVEL) -> Interval:
+def t_interval(value: float, standard_error: float, degrees: float, level: float = LEVEL) -> Interval:
     """Return the interval of a score at any level, by Student's t.
 
     Raises:

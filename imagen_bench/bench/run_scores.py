@@ -86,20 +86,40 @@ class RunScores:
     def _per_sample(self) -> pd.DataFrame:
         return self.folder.sample_scores()
 
-    def value(self, metric: str, weight: float, category: str = "all") -> float:
-        """Return a score of scores.csv; NaN where there is none."""
-        rows = self._scores[
-            (self._scores["metric"] == metric)
-            & (self._scores["guidance_weight"] == weight)
-            & (self._scores["category"] == category)
-        ]
-        return float(rows["value"].iloc[0]) if len(rows) else float("nan")
+    def value(self, metric: str, weight: float) -> float:
+        """Return an overall score of scores.csv."""
+        return self.with_interval(metric, weight)[0]
+
+    def with_interval(self, metric: str, weight: float) -> tuple[float, float, float]:
+        """Return an overall score of scores.csv with the ends of its interval; NaN where there is none."""
+        rows = self._scores[(self._scores["metric"] == metric) & (self._scores["guidance_weight"] == weight)]
+        value, low, high = rows.loc[rows["category"] == "all", ["value", "low", "high"]].astype(float).iloc[0]
+        return float(value), float(low), float(high)
+
+    def metrics(self) -> tuple[str, ...]:
+        """Return the metrics with overall scores, in the order of scores.csv."""
+        return tuple(dict.fromkeys(self._scores.loc[self._scores["category"] == "all", "metric"].astype(str)))
+
+    def describe(self, metric: str) -> tuple[str, bool]:
+        """Return a metric's label and whether higher is better, from run.json or, failing that, the metric itself."""
+        stated = (self.folder.run.get("protocols") or {}).get(metric) or {}
+        if "higher_is_better" in stated:
+            return str(stated.get("label") or metric), bool(stated["higher_is_better"])
+        return metric, _direction(metric)
+
+    def image(self, weight: float, prompt_id: str, index: int) -> Path:
+        """Return the image file of a sample."""
+        rows = self._samples
+        chosen = rows[(rows["guidance_weight"] == weight) & (rows["prompt_id"] == prompt_id) & (rows["index"] == index)]
+        return self.folder.image(chosen.iloc[0])
 
     def weights(self, *metrics: str) -> tuple[float, ...]:
-        """Return the guidance weights that have a finite overall score of every metric, ascending."""
+        """Return the guidance weights with a finite overall score of every metric (without one: of any), ascending."""
         overall = self._scores[(self._scores["category"] == "all") & np.isfinite(self._scores["value"])]
+        if not metrics:
+            return tuple(sorted(set(overall["guidance_weight"])))
         found = [set(overall.loc[overall["metric"] == metric, "guidance_weight"]) for metric in metrics]
-        return tuple(sorted(set.intersection(*found))) if found else ()
+        return tuple(sorted(set.intersection(*found)))
 
     def keys(self, weight: float) -> list[SampleKey]:
         """Return (prompt id, sample index) of each sample at a weight, in the order of the samples table."""
@@ -222,6 +242,34 @@ def joint_scores(runs: Sequence[RunScores], ids: Sequence[ScoreId], seed: int = 
     return JointScores(tuple(parts), np.argsort([place for places in groups.values() for place in places]))
 
 
+def paired_difference(
+    a: RunScores, b: RunScores, metric: str, weight: float, keys: Sequence[SampleKey]
+) -> tuple[float, float, float | None, int] | None:
+    """Return a score of two runs on the same samples, the standard error of the difference and its degrees.
+
+    Args:
+        a: First run.
+        b: Second run.
+        metric: A metric that has no scores of single samples.
+        weight: Guidance weight.
+        keys: Samples that both have.
+
+    Returns:
+        Score of `a`, score of `b`, standard error (None with too few prompts), degrees of freedom; None where the
+        scores cannot be computed again.
+    """
+    dims = (a.dim(metric), b.dim(metric))
+    if dims[0] is None or dims[0] != dims[1]:
+        return None
+    openers = [_opener(run, ScoreId(run.number, metric, weight), keys) for run in (a, b)]
+    part = joint_jackknife(openers, [prompt for prompt, _ in keys], blocks_for(dims[0]))
+    if part is None:
+        old, new = (opener().without(np.empty(0, dtype=np.intp)) for opener in openers)
+        return old, new, None, 0
+    old, new = part.estimate.tolist()
+    return old, new, part.variance(np.array([-1.0, 1.0])) ** 0.5, len(part.single) - 1
+
+
 def blocks_for(dim: int) -> int:
     """Return the most blocks of prompts for features of this dimension."""
     return next((most for largest, most in _BLOCKS_BY_DIM if dim <= largest), _BLOCKS_ABOVE)
@@ -229,6 +277,12 @@ def blocks_for(dim: int) -> int:
 
 def _opener(run: RunScores, score: ScoreId, keys: Sequence[SampleKey]) -> Callable[[], Score]:
     return lambda: run.open(score.metric, score.guidance_weight, keys)
+
+
+def _direction(metric: str) -> bool:
+    from imagen_bench.metrics.base import metrics
+
+    return metrics.get(metric).higher_is_better
 
 
 def _is_frechet(metric: str) -> bool:
