@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from imagen_bench.errors import InputError, ModelError
 from imagen_bench.files import atomic_path
@@ -26,6 +26,8 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _WHITE = 255
+_TURNED = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
 
 
 def list_images(folder: Path | str) -> list[Path]:
@@ -62,6 +64,22 @@ def read_image(path: Path | str) -> torch.Tensor:
     except OSError as error:
         raise InputError(f"cannot read image {str(path)!r}: {error.strerror}") from error
     return decode_image(data, str(path))
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """Return width and height of an image file from its header, turned as `read_image` turns it.
+
+    Raises:
+        InputError: Names the file: missing, no image, or above 100 megapixels.
+    """
+    try:
+        with _open(Path(path).read_bytes(), str(path)) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{str(path)!r} is not an image: expected PNG, JPEG, WebP or BMP") from error
+    except OSError as error:
+        raise InputError(f"cannot read image {str(path)!r}: {error.strerror or error}") from error
 
 
 def decode_image(data: bytes, name: str) -> torch.Tensor:

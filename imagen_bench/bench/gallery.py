@@ -12,7 +12,8 @@ from imagen_bench.bench.seeds import sample_seed
 from imagen_bench.config import RunConfig
 from imagen_bench.data.prompts import Prompt, PromptSet
 from imagen_bench.errors import RunFolderError
-from imagen_bench.generators.base import SuperResolver, batch_size_of
+from imagen_bench.generators.base import SuperResolver
+from imagen_bench.generators.batching import Batcher
 
 if TYPE_CHECKING:
     import torch
@@ -79,14 +80,15 @@ def make_gallery(
 
     chosen = _shown(config, prompts)
     missing = [row for row in chosen if not folder.gallery_path(weight, row.prompt_id, SAMPLE_INDEX).is_file()]
-    size = batch_size_of(config.model)
+
+    def enlarge(rows: slice) -> torch.Tensor:
+        return _enlarge(folder, generator, config, missing[rows], weight)
+
     with progress_bar("gallery", total=len(chosen), done=len(chosen) - len(missing), show=progress) as bar:
-        for start in range(0, len(missing), size):
-            batch = missing[start : start + size]
-            enlarged = _enlarge(folder, generator, config, batch, weight)
-            for row, image in zip(batch, enlarged, strict=True):
+        for rows, enlarged in Batcher.of(config.model)(len(missing), enlarge):
+            for row, image in zip(missing[rows], enlarged, strict=True):
                 write_png(folder.gallery_path(weight, row.prompt_id, SAMPLE_INDEX), image)
-            bar.update(len(batch))
+            bar.update(len(enlarged))
     return len(chosen)
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
+from imagen_bench.bench.calls import Call, Remark, append_call, peak_memory, summarise_calls
 from imagen_bench.bench.journal import Sample
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.run_folder import RunFolder, sample_path, weight_folder
@@ -19,7 +22,11 @@ from imagen_bench.config import RunConfig
 from imagen_bench.data.prompts import Prompt, PromptSet
 from imagen_bench.errors import ConfigError
 from imagen_bench.files import sha256_file
-from imagen_bench.generators.base import Generator, batch_size_of, check_images
+from imagen_bench.generators.base import CallReport, Generator, Prepares, Reports, SampleRequest, check_images
+from imagen_bench.generators.batching import Batcher
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,10 @@ class PlannedSample:
     def path(self) -> str:
         """Where its image goes, relative to the run folder."""
         return sample_path(self.guidance_weight, self.row_number, self.prompt.prompt_id, self.index)
+
+    def request(self) -> SampleRequest:
+        """The same as generators see it."""
+        return SampleRequest(self.prompt.prompt_id, self.prompt.prompt, self.index, self.seed, self.guidance_weight)
 
 
 def used_prompts(config: RunConfig, prompts: PromptSet) -> tuple[Prompt, ...]:
@@ -66,6 +77,16 @@ def plan_samples(config: RunConfig, prompts: PromptSet) -> list[PlannedSample]:
     ]
 
 
+def prepare_generator(generator: Generator, planned: Sequence[PlannedSample]) -> None:
+    """Let a generator that wants to see all samples of a run check them before the first is made.
+
+    Raises:
+        ImagenBenchError: It cannot make them all, such as a folder that lacks images.
+    """
+    if isinstance(generator, Prepares):
+        generator.prepare([item.request() for item in planned])
+
+
 def generate_samples(
     folder: RunFolder,
     generator: Generator,
@@ -76,9 +97,11 @@ def generate_samples(
 ) -> int:
     """Make the missing images of a run, then write samples.parquet.
 
+    A batch that runs out of memory is halved and drawn again.
+
     Args:
         folder: The run folder, locked by this process.
-        generator: The model.
+        generator: The model, which `prepare_generator` has seen.
         config: The run's configuration.
         prompts: Its prompt set, unlimited.
         progress: Show a bar with the time left for the whole sweep on stderr.
@@ -94,35 +117,55 @@ def generate_samples(
     planned = [item for item in every if weights is None or item.guidance_weight in weights]
     finished = folder.finished_samples()
     missing = [item for item in planned if item.key not in finished]
-    batch_size = batch_size_of(config.model)
+    batcher = Batcher.of(config.model)
     with progress_bar("images", total=len(planned), done=len(planned) - len(missing), show=progress) as bar:
-        for batch in _batches(missing, batch_size):
-            bar.set_postfix_str(weight_folder(batch[0].guidance_weight), refresh=False)
-            for sample in _make_batch(folder, generator, batch):
-                finished[sample.key] = sample
-            bar.update(len(batch))
-    folder.compile_samples(finished[item.key] for item in every if item.key in finished)
+        for items in _by_weight(missing):
+            bar.set_postfix_str(weight_folder(items[0].guidance_weight), refresh=False)
+            for rows, drawn in batcher(len(items), partial(_draw, generator, items)):
+                for sample in _keep_batch(folder, items[rows], drawn):
+                    finished[sample.key] = sample
+                bar.update(rows.stop - rows.start)
+    samples = [finished[item.key] for item in every if item.key in finished]
+    folder.compile_samples(samples)
+    folder.run["generation"] = summarise_calls(folder.path, samples)
+    folder.write_run()
     return len(missing)
 
 
-def _batches(missing: Sequence[PlannedSample], size: int) -> list[Sequence[PlannedSample]]:
-    """Cut the plan into batches of one guidance weight each."""
-    by_weight: dict[float, list[PlannedSample]] = {}
+@dataclass(frozen=True)
+class _Drawn:
+    """Images of a batch (uint8 NCHW), the time that they took, and what the generator says about them."""
+
+    images: torch.Tensor
+    seconds: float
+    report: CallReport
+
+
+def _by_weight(missing: Sequence[PlannedSample]) -> list[list[PlannedSample]]:
+    """Group the plan by guidance weight: a batch holds one."""
+    groups: dict[float, list[PlannedSample]] = {}
     for item in missing:
-        by_weight.setdefault(item.guidance_weight, []).append(item)
-    return [items[start : start + size] for items in by_weight.values() for start in range(0, len(items), size)]
+        groups.setdefault(item.guidance_weight, []).append(item)
+    return list(groups.values())
 
 
-def _make_batch(folder: RunFolder, generator: Generator, batch: Sequence[PlannedSample]) -> list[Sample]:
+def _draw(generator: Generator, items: Sequence[PlannedSample], rows: slice) -> _Drawn:
+    batch = items[rows]
+    started = time.perf_counter()
+    prompts, seeds = [item.prompt.prompt for item in batch], [item.seed for item in batch]
+    returned = generator.generate(prompts, seeds, batch[0].guidance_weight)
+    seconds = time.perf_counter() - started
+    images = check_images(returned, len(batch), f"generator '{generator.name}'")
+    return _Drawn(images, seconds, generator.report() if isinstance(generator, Reports) else CallReport())
+
+
+def _keep_batch(folder: RunFolder, batch: Sequence[PlannedSample], drawn: _Drawn) -> list[Sample]:
+    """Write the images, then the call, then the journal's lines."""
     from imagen_bench.images import write_png
 
-    weight = batch[0].guidance_weight
-    started = time.perf_counter()
-    returned = generator.generate([item.prompt.prompt for item in batch], [item.seed for item in batch], weight)
-    seconds = (time.perf_counter() - started) / len(batch)
-    images = check_images(returned, len(batch), f"generator '{generator.name}'")
+    weight, seconds = batch[0].guidance_weight, round(drawn.seconds / len(batch), 6)
     samples = []
-    for item, image in zip(batch, images, strict=True):
+    for item, image in zip(batch, drawn.images, strict=True):
         write_png(folder.path / item.path, image)
         samples.append(
             Sample(
@@ -134,8 +177,14 @@ def _make_batch(folder: RunFolder, generator: Generator, batch: Sequence[Planned
                 guidance_weight=weight,
                 path=item.path,
                 sha256=sha256_file(folder.path / item.path),
-                seconds=round(seconds, 6),
+                seconds=seconds,
             )
         )
+    remarks = [
+        Remark(samples[row].prompt_id, samples[row].index, weight, samples[row].sha256, text)
+        for row, text in sorted(drawn.report.remarks.items())
+    ]
+    call = Call(weight, len(batch), round(drawn.seconds, 6), peak_memory(), drawn.report.usage, remarks)
+    append_call(folder.path, call)
     folder.add_samples(samples)
     return samples

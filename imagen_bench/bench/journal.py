@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,13 @@ _TYPES = {
 
 def append_samples(folder: Path, samples: Sequence[Sample], rank: int = 0) -> None:
     """Append `samples` to `folder`/`rank`.jsonl and sync; a torn tail is cut off first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
-    path = folder / f"{rank}.jsonl"
+    append_lines(folder / f"{rank}.jsonl", [asdict(sample) for sample in samples])
+
+
+def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Append a JSON line for each record and sync; a torn tail is cut off first, and missing folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     is_new = not path.exists()
     with path.open("a+b") as file:
         _cut_torn_tail(file.fileno())
@@ -64,7 +68,7 @@ def append_samples(folder: Path, samples: Sequence[Sample], rank: int = 0) -> No
         file.flush()
         os.fsync(file.fileno())
     if is_new:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

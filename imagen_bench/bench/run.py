@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from imagen_bench.bench.calls import generation_notes
 from imagen_bench.bench.evaluate import Scoring, evaluate_run, keep_reference, open_scoring
 from imagen_bench.bench.gallery import gallery_files, gallery_weight, make_gallery
-from imagen_bench.bench.generate import generate_samples, plan_samples, used_prompts
+from imagen_bench.bench.generate import generate_samples, plan_samples, prepare_generator, used_prompts
 from imagen_bench.bench.lock import locked
 from imagen_bench.bench.provenance import host_info, package_version, versions, with_home, without_home
 from imagen_bench.bench.run_folder import RunFolder, refuse_foreign, samples_digest, weight_folder
@@ -118,10 +119,11 @@ def run_benchmark(
     _continues(config, out)
     opened = validate(RunConfig, with_home(dump_config(config)), "config")
     prompts = load_prompt_set(opened.prompts.set)
-    plan_samples(opened, prompts)
+    planned = plan_samples(opened, prompts)
     now = _weights_now(opened, weights)
     scoring = scoring_opener(opened, prompts, out)
     generator = open_generator(opened.model)
+    prepare_generator(generator, [item for item in planned if item.guidance_weight in now])
     with locked(out):
         folder = RunFolder.create_or_resume(out, run_record(config, generator, prompts, scoring))
         folder.remove_temporary()
@@ -218,7 +220,8 @@ def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, progress: boo
     folder.run["timing"] = {**timing, "score_seconds": round(time.perf_counter() - started, 3)}
     # Text features may come from the cache, and then nothing is cut in this start.
     cut = max(scoring.extractor.truncated, folder.run.get("truncated_prompts", 0))
-    folder.run.update(truncated_prompts=cut, notes=scoring.notes(cut))
+    notes = [*generation_notes(folder.run.get("generation", {})), *scoring.notes(cut)]
+    folder.run.update(truncated_prompts=cut, notes=notes)
     folder.write_run()
     stages.finish("evaluate", inputs)
 

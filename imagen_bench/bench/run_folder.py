@@ -2,7 +2,8 @@
 
     run.json               resolved config, versions, digests, protocols, host, timing
     journal/<rank>.jsonl   one line for each finished image, in the order of making
-    samples.parquet        the same, compiled: one row a sample, sorted by (guidance weight, prompt id, index)
+    calls/<rank>.jsonl     one line for each batch: time, memory, cost, remarks on single images
+    samples.parquet        the journal, compiled: one row a sample, sorted by (guidance weight, prompt id, index)
     images/w=<weight>/<shard>/<prompt id>_<index>.png
     features/<extractor>/  cached features
     scores.csv             tidy scores; category "all" is the whole prompt set

@@ -16,6 +16,8 @@ from imagen_bench.cli.stage_options import stage_overrides
 if TYPE_CHECKING:
     import torch
 
+    from imagen_bench.generators.base import Generator
+
 SHEET_NAME = "sheet.png"
 _SHEET_COLUMNS = 8
 
@@ -156,33 +158,47 @@ def _generate(
 
     from imagen_bench.bench.progress import progress_bar
     from imagen_bench.config import ModelSection, apply_overrides, validate
-    from imagen_bench.errors import ConfigError
-    from imagen_bench.generators.base import StagedGenerator, batch_size_of, check_images, open_generator
+    from imagen_bench.generators.base import check_images, open_generator
+    from imagen_bench.generators.batching import Batcher
 
     data: dict[str, Any] = {"name": model, "generator": generator, "options": apply_overrides({}, overrides)}
     section = validate(ModelSection, data, "--set")
-    opened = open_generator(section)
-    size = batch_size_of(section)
+    batcher, opened = Batcher.of(section), open_generator(section)
     batches: dict[str, list[torch.Tensor]] = {}
+
+    def draw(rows: slice) -> dict[str, torch.Tensor]:
+        return _draw(opened, plan, rows, guidance, save_stages)
+
     with progress_bar("images", total=len(plan.texts)) as bar:
-        for first in range(0, len(plan.texts), size):
-            rows = slice(first, first + size)
-            texts, seeds = plan.texts[rows], plan.seeds[rows]
-            if not save_stages and plan.start is None:
-                drawn = {"": opened.generate(texts, seeds, guidance)}
-            elif isinstance(opened, StagedGenerator):
-                start = None if plan.start is None else plan.start[rows]
-                drawn = dict(opened.generate_stages(texts, seeds, guidance, start))
-            else:
-                raise ConfigError(
-                    f"generator '{generator}' shows no stages, which --save-stages and --from-image need: "
-                    "leave them out, or use a model of the bundled generator"
-                )
+        for rows, drawn in batcher(len(plan.texts), draw):
+            count = rows.stop - rows.start
             for stage, images in drawn.items():
-                checked = check_images(images, len(texts), f"generator '{opened.name}'")
+                checked = check_images(images, count, f"generator '{opened.name}'")
                 batches.setdefault(stage, []).append(checked)
-            bar.update(len(texts))
+            bar.update(count)
     return {stage: torch.cat(images) for stage, images in batches.items()}
+
+
+def _draw(opened: Generator, plan: Plan, rows: slice, guidance: float, save_stages: bool) -> dict[str, torch.Tensor]:
+    """Return the images of some rows by stage; those of the last stage alone are under an empty name."""
+    from imagen_bench.errors import ConfigError
+    from imagen_bench.generators.base import Reports, StagedGenerator
+
+    texts, seeds = plan.texts[rows], plan.seeds[rows]
+    if not save_stages and plan.start is None:
+        drawn = {"": opened.generate(texts, seeds, guidance)}
+    elif isinstance(opened, StagedGenerator):
+        start = None if plan.start is None else plan.start[rows]
+        drawn = dict(opened.generate_stages(texts, seeds, guidance, start))
+    else:
+        raise ConfigError(
+            f"model '{opened.name}' shows no stages, which --save-stages and --from-image need: "
+            "leave them out, or use a model that is a cascade"
+        )
+    if isinstance(opened, Reports):
+        for row, remark in sorted(opened.report().remarks.items()):
+            click.echo(f"warning: the image of {texts[row]!r} with seed {seeds[row]} is blank: {remark}", err=True)
+    return drawn
 
 
 def _write(images: torch.Tensor, samples: int, out: Path) -> list[Path]:

@@ -13,7 +13,8 @@ factory under the entry point group `imagen_bench.generators`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from imagen_bench.errors import ConfigError, ModelError
@@ -24,10 +25,37 @@ if TYPE_CHECKING:
 
     from imagen_bench.config import ModelSection
 
-BUILT_IN = ("bundled", "callable")
-"""Generators of this package; the file of each is `imagen_bench/generators/<name>.py`."""
+BUILT_IN = {
+    "bundled": "bundled",
+    "callable": "callable",
+    "diffusers": "diffusers_pipeline",
+    "folder": "folder",
+    "openai-images": "openai_images",
+}
+"""Generators of this package, and the file of each in `imagen_bench/generators/`."""
 
 DEFAULT_BATCH_SIZE = 16
+AUTO = "auto"
+"""A batch size that is found while generating; see `batching`."""
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """A sample that a run will ask for.
+
+    Attributes:
+        prompt_id: Id of its prompt in the prompt set.
+        prompt: The text.
+        index: Which of the prompt's samples, from 0.
+        seed: Its seed; a run has one for each (prompt id, index), the same at every guidance weight.
+        guidance_weight: w.
+    """
+
+    prompt_id: str
+    prompt: str
+    index: int
+    seed: int
+    guidance_weight: float
 
 
 @runtime_checkable
@@ -90,9 +118,45 @@ class StagedGenerator(Protocol):
         """
 
 
+@runtime_checkable
+class Prepares(Protocol):
+    """The optional ability of a generator to see all samples of a run before the first is made."""
+
+    def prepare(self, samples: Sequence[SampleRequest]) -> None:
+        """Check that all of them can be made.
+
+        Args:
+            samples: Every sample of the run, those that are finished included.
+
+        Raises:
+            ImagenBenchError: Some of them cannot; the message lists them.
+        """
+
+
+@dataclass(frozen=True)
+class CallReport:
+    """What a call of `generate` has to say besides its images.
+
+    Attributes:
+        remarks: Row of the call -> why its image is not what was asked for ("refused: ...").
+        usage: Countable things that the call used (requests, price), to be summed over a run.
+    """
+
+    remarks: Mapping[int, str] = field(default_factory=dict)
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """The optional ability of a generator to report on its calls; a run keeps the reports."""
+
+    def report(self) -> CallReport:
+        """Return what the last call of `generate` has to say."""
+
+
 GeneratorFactory = Callable[[str, dict[str, Any]], Generator]
 generators: Registry[GeneratorFactory] = Registry(
-    "generator", "imagen_bench.generators", modules=[f"imagen_bench.generators.{name}" for name in BUILT_IN]
+    "generator", "imagen_bench.generators", modules=[f"imagen_bench.generators.{name}" for name in BUILT_IN.values()]
 )
 
 
@@ -105,7 +169,7 @@ def open_generator(section: ModelSection) -> Generator:
     """
     if section.generator in BUILT_IN:
         # Only the one that is asked for: a user's own function does not wait for the bundled model's imports.
-        importlib.import_module(f"imagen_bench.generators.{section.generator}")
+        importlib.import_module(f"imagen_bench.generators.{BUILT_IN[section.generator]}")
     factory = generators.get(section.generator)
     batch_size_of(section)
     options = {key: value for key, value in section.options.items() if key != "batch_size"}
@@ -119,14 +183,16 @@ def open_generator(section: ModelSection) -> Generator:
 
 
 def batch_size_of(section: ModelSection) -> int:
-    """Return `model.options.batch_size` (images a call, default 16).
+    """Return `model.options.batch_size` (images a call; 16 where it is not given or "auto").
 
     Raises:
-        ConfigError: Not a whole number of at least 1.
+        ConfigError: Neither a whole number of at least 1 nor "auto".
     """
     size = section.options.get("batch_size", DEFAULT_BATCH_SIZE)
+    if size == AUTO:
+        return DEFAULT_BATCH_SIZE
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ConfigError(f"model.options.batch_size is {size!r}, expected a whole number of at least 1")
+        raise ConfigError(f'model.options.batch_size is {size!r}, expected a whole number of at least 1, or "auto"')
     return size
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from imagen_bench.assets import asset
 from imagen_bench.config import Section, read_toml, validate
-from imagen_bench.errors import ConfigError, InputError, ModelError
+from imagen_bench.errors import InputError, ModelError
 from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, generators
 from imagen_bench.generators.bundled_options import CASCADE, BundledOptions, read_options
+from imagen_bench.generators.devices import check_device, compile_network, torch_dtype
 from imagen_bench.imagen.cascade import Sampling, StageRun, check_sampling, sample_cascade
 from imagen_bench.imagen.checkpoint import WEIGHTS, load_stage, read_stage_config
 from imagen_bench.imagen.config import StageConfig
@@ -57,7 +58,7 @@ class BundledImagen:
         if options.stage == CASCADE and not layout.super_resolution:
             raise ModelError(f"{name} has no super-resolution stage, which options.stage = 'cascade' needs; use 'base'")
         self._encoder = TextEncoder(folder / layout.text_encoder, layout.text_length, device=options.device)
-        self._stages = [load_stage(folder / part, options.device) for part in layout.parts]
+        self._stages = [self._load(part) for part in layout.parts]
         for stage, _ in self._stages:
             if stage.unet.text_dim != self._encoder.dim:
                 raise ModelError(
@@ -69,6 +70,15 @@ class BundledImagen:
         trained = self._stages[0][0].image_size
         self._size = (options.base.height or trained, options.base.width or trained)
         self._samplings = self._check_samplings()
+
+    def _load(self, part: str) -> tuple[StageConfig, nn.Module]:
+        """A stage with its network as the options want it."""
+        stage, network = load_stage(self._folder / part, self._options.device)
+        network.to(torch_dtype(self._options.dtype))
+        if not self._options.channels_last:
+            network.to(memory_format=torch.contiguous_format)
+        compile_network(network, self._options.compile)
+        return stage, network
 
     def _check_samplings(self) -> list[Sampling]:
         """The sampling of each stage; what a stage cannot do is refused before anything is drawn."""
@@ -82,10 +92,15 @@ class BundledImagen:
     def describe(self) -> dict[str, Any]:
         """Weights' digests and all sampling options: what decides the images."""
         parts = {part: sha256_file(self._folder / part / WEIGHTS) for part in self._layout.parts}
-        # Neither the device nor the size of a chunk decides an image.
-        options = {"stage": self._options.stage, "base": self._options.base.model_dump(mode="json", exclude={"chunk"})}
+        # Neither the device, the layout nor the size of a chunk decides an image.
+        options: dict[str, Any] = {
+            "stage": self._options.stage,
+            "base": self._options.base.model_dump(mode="json", exclude={"chunk"}),
+        }
         for stage, _ in self._stages[1:]:
             options[stage.name] = self._options.of(stage.name).model_dump(mode="json", exclude={"chunk"})
+        if self._options.dtype != "float32":
+            options["dtype"] = self._options.dtype
         return {
             "weights_sha256": {"text_encoder": self._encoder.digest, **parts},
             "options": options,
@@ -123,7 +138,17 @@ class BundledImagen:
             stage, network = self._stages[index]
             weight = self._options.of(stage.name).guidance_weight if index else guidance_weight
             runs.append(StageRun(stage, network, self._samplings[index], weight))
-        return sample_cascade(runs, self._encoder(list(prompts)), seeds, start, self._size)
+        return self._in_precision(sample_cascade(runs, self._encoder(list(prompts)), seeds, start, self._size))
+
+    def _in_precision(self, stages: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+        """Runs each stage under autocast where the networks are not in float32; never the caller's code between."""
+        dtype = torch_dtype(self._options.dtype)
+        while True:
+            with torch.autocast(torch.device(self._options.device).type, dtype, enabled=dtype != torch.float32):
+                finished = next(stages, None)
+            if finished is None:
+                return
+            yield finished
 
     def _stage_for(self, images: Tensor, last: int) -> int:
         """The stage that was made to enlarge images whose shorter side is this."""
@@ -170,19 +195,6 @@ def open_bundled(name: str, options: dict[str, Any]) -> Generator:
     check_device(settings.device)
     enlarges = settings.stage not in (CASCADE, names[-1])
     return (EnlargingImagen if enlarges else BundledImagen)(folder, layout, settings, Path(name).name)
-
-
-def check_device(device: str) -> None:
-    """Checks that a device is there.
-
-    Raises:
-        ConfigError: it is not, or it is no device's name.
-    """
-    try:
-        torch.zeros(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(f"model.options.device is {device!r}: {first}; use 'cpu' or a device that is here") from error
 
 
 def check_cascade(stages: Sequence[StageConfig], source: str) -> None:

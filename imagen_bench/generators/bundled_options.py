@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, create_model, field_validator, model_v
 
 from imagen_bench.config import Section, validate
 from imagen_bench.errors import ConfigError
+from imagen_bench.generators.devices import dtype_name
 from imagen_bench.imagen.cascade import Sampling
 from imagen_bench.imagen.guidance import Threshold, ThresholdKind
 from imagen_bench.imagen.samplers import Sampler, SamplerKind, Spacing
@@ -89,12 +90,23 @@ class BundledOptions(Section):
         base: sampling of the base stage.
         super_resolution: sampling of every super-resolution stage, where its own table says nothing else.
         device: "cpu", "cuda", "cuda:1".
+        dtype: Number format of the U-Nets: float32, bfloat16 or float16; the sampler computes in float32 all the same.
+        channels_last: Memory layout of the U-Nets, faster nearly everywhere.
+        compile: Compile the U-Nets: true, or the name of a backend of torch.
     """
 
     stage: str = "base"
     base: BaseOptions = BaseOptions()
     super_resolution: SuperResolutionOptions = SuperResolutionOptions()
     device: str = "cpu"
+    dtype: str = "float32"
+    channels_last: bool = True
+    compile: bool | str = False
+
+    @field_validator("dtype")
+    @classmethod
+    def _known_dtype(cls, name: str) -> str:
+        return dtype_name(name)
 
     def of(self, stage: str) -> SuperResolutionOptions:
         """Options of a super-resolution stage, its own table over the common one."""
