@@ -7,6 +7,7 @@ usable with any other pydantic model (a training configuration, a model's own `c
 from __future__ import annotations
 
 import copy
+import json
 import tomllib
 import types
 from collections.abc import Sequence
@@ -143,7 +144,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a benchmark configuration.
 
     Args:
-        path: TOML file.
+        path: TOML file, or the run.json of a run.
         overrides: `dotted.key=value` strings, applied in order before validation.
 
     Raises:
@@ -158,18 +159,30 @@ def dump_config(config: RunConfig) -> dict[str, Any]:
 
 
 def read_toml(path: Path | str) -> dict[str, Any]:
-    """Read a TOML file.
+    """Read a TOML file; of a run.json, the configuration in it.
 
     Raises:
         ConfigError: The file is missing, unreadable or not TOML.
     """
     try:
+        if Path(path).name == "run.json":
+            return _config_of_run(path)
         return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"cannot read configuration {str(path)!r}: {reason}; expected a TOML file") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _config_of_run(path: Path | str) -> dict[str, Any]:
+    try:
+        config: Any = json.loads(Path(path).read_text(encoding="utf-8"))["config"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is no record of a run: expected JSON with a 'config'") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: 'config' is {config!r}, expected a table")
+    return config
 
 
 def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

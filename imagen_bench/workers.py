@@ -61,6 +61,16 @@ class Workers:
         while (place := self.store.add(key, 1) - 1) < total:
             yield place
 
+    def counter(self) -> Callable[[int], int]:
+        """Return a function that adds to a sum of all workers and returns it; counters as claims, in one order."""
+        key, mine = f"count/{next(self._claims)}", [0]
+
+        def add(more: int) -> int:
+            mine[0] += more
+            return mine[0] if self.store is None else int(self.store.add(key, more))
+
+        return add
+
     def from_main(self, make: Callable[[], T]) -> T:
         """Return what `make` returns in the main process, in every process.
 

@@ -1,7 +1,8 @@
 """Generation: make every image of a sweep that the run folder does not hold yet.
 
 Images are written and synced before the journal says that they exist, so a run can be stopped at any moment
-and continued by the same command. Batches run across the prompts of one guidance weight; what a batch holds
+and continued by the same command. Batches run across the prompts of one guidance weight. The plan is cut into
+chunks, which workers claim one after the other, so that a slow one does not hold up the rest; what a batch holds
 depends on what is missing, which is why a generator's image must not depend on its batch.
 """
 
@@ -11,7 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from imagen_bench.bench.calls import Call, Remark, append_call, peak_memory, summarise_calls
 from imagen_bench.bench.journal import Sample
@@ -23,10 +24,13 @@ from imagen_bench.data.prompts import Prompt, PromptSet
 from imagen_bench.errors import ConfigError
 from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import CallReport, Generator, Prepares, Reports, SampleRequest, check_images
-from imagen_bench.generators.batching import Batcher
+from imagen_bench.generators.batching import LARGEST_SIZE, Batcher
+from imagen_bench.workers import Workers
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,18 @@ class PlannedSample:
     def request(self) -> SampleRequest:
         """The same as generators see it."""
         return SampleRequest(self.prompt.prompt_id, self.prompt.prompt, self.index, self.seed, self.guidance_weight)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part `number` (from 1) of `count` equal parts of a run's images, for machines that share no disk."""
+
+    number: int
+    count: int
+
+    def of(self, chunks: Sequence[T]) -> list[T]:
+        """Return the chunks of this part, in turns so that each part gets some of every weight."""
+        return list(chunks[self.number - 1 :: self.count])
 
 
 def used_prompts(config: RunConfig, prompts: PromptSet) -> tuple[Prompt, ...]:
@@ -94,42 +110,67 @@ def generate_samples(
     prompts: PromptSet,
     progress: bool = False,
     weights: Collection[float] | None = None,
+    part: Part | None = None,
+    workers: Workers | None = None,
 ) -> int:
-    """Make the missing images of a run, then write samples.parquet.
+    """Make the missing images of a run, then write samples.parquet; every worker calls it.
 
     A batch that runs out of memory is halved and drawn again.
 
     Args:
-        folder: The run folder, locked by this process.
+        folder: The run folder, locked by the main worker.
         generator: The model, which `prepare_generator` has seen.
         config: The run's configuration.
         prompts: Its prompt set, unlimited.
         progress: Show a bar with the time left for the whole sweep on stderr.
         weights: Make those of these guidance weights only; None for the whole sweep.
+        part: Make the images of this part only.
+        workers: The processes that share the work.
 
     Returns:
-        The number of images made; 0 if all were there.
+        The number of images that were missing; 0 if all were there.
 
     Raises:
         ModelError: The generator failed, or returned something else than one uint8 RGB image for each prompt.
     """
+    workers = workers or Workers()
     every = plan_samples(config, prompts)
     planned = [item for item in every if weights is None or item.guidance_weight in weights]
-    finished = folder.finished_samples()
-    missing = [item for item in planned if item.key not in finished]
+    finished = folder.finished_samples() if workers.is_main else {}
+    done = workers.from_main(lambda: set(finished))
     batcher = Batcher.of(config.model)
-    with progress_bar("images", total=len(planned), done=len(planned) - len(missing), show=progress) as bar:
-        for items in _by_weight(missing):
+    chunks = _chunks(planned, chunk_size(batcher, workers))
+    if part is not None:
+        chunks = part.of(chunks)
+    missing = [items for chunk in chunks if (items := [item for item in chunk if item.key not in done])]
+    made: list[Sample] = []
+    total, there = sum(map(len, chunks)), sum(map(len, chunks)) - sum(map(len, missing))
+    count = workers.counter()
+    with progress_bar("images", total=total, done=there, show=progress and workers.is_main) as bar:
+        for place in workers.claim(len(missing)):
+            items = missing[place]
             bar.set_postfix_str(weight_folder(items[0].guidance_weight), refresh=False)
             for rows, drawn in batcher(len(items), partial(_draw, generator, items)):
-                for sample in _keep_batch(folder, items[rows], drawn):
-                    finished[sample.key] = sample
-                bar.update(rows.stop - rows.start)
-    samples = [finished[item.key] for item in every if item.key in finished]
+                made += _keep_batch(folder, items[rows], drawn, workers.rank)
+                bar.update(there + count(rows.stop - rows.start) - bar.n)
+    for samples in workers.gather(made):
+        finished.update((sample.key, sample) for sample in samples)
+    if workers.is_main:
+        _compile(folder, [finished[item.key] for item in every if item.key in finished])
+    return sum(map(len, missing))
+
+
+def chunk_size(batcher: Batcher, workers: Workers) -> int:
+    """Return how many images a worker claims at once: a batch; a size that is still being sought needs several."""
+    if not batcher.grows:
+        return batcher.size
+    return LARGEST_SIZE if workers.alone else LARGEST_SIZE // 4
+
+
+def _compile(folder: RunFolder, samples: Sequence[Sample]) -> None:
     folder.compile_samples(samples)
     folder.run["generation"] = summarise_calls(folder.path, samples)
     folder.write_run()
-    return len(missing)
 
 
 @dataclass(frozen=True)
@@ -141,12 +182,12 @@ class _Drawn:
     report: CallReport
 
 
-def _by_weight(missing: Sequence[PlannedSample]) -> list[list[PlannedSample]]:
-    """Group the plan by guidance weight: a batch holds one."""
+def _chunks(planned: Sequence[PlannedSample], size: int) -> list[list[PlannedSample]]:
+    """Cut the plan into chunks of one guidance weight; the cuts do not depend on what is there already."""
     groups: dict[float, list[PlannedSample]] = {}
-    for item in missing:
+    for item in planned:
         groups.setdefault(item.guidance_weight, []).append(item)
-    return list(groups.values())
+    return [items[start : start + size] for items in groups.values() for start in range(0, len(items), size)]
 
 
 def _draw(generator: Generator, items: Sequence[PlannedSample], rows: slice) -> _Drawn:
@@ -159,7 +200,7 @@ def _draw(generator: Generator, items: Sequence[PlannedSample], rows: slice) -> 
     return _Drawn(images, seconds, generator.report() if isinstance(generator, Reports) else CallReport())
 
 
-def _keep_batch(folder: RunFolder, batch: Sequence[PlannedSample], drawn: _Drawn) -> list[Sample]:
+def _keep_batch(folder: RunFolder, batch: Sequence[PlannedSample], drawn: _Drawn, rank: int) -> list[Sample]:
     """Write the images, then the call, then the journal's lines."""
     from imagen_bench.images import write_png
 
@@ -185,6 +226,6 @@ def _keep_batch(folder: RunFolder, batch: Sequence[PlannedSample], drawn: _Drawn
         for row, text in sorted(drawn.report.remarks.items())
     ]
     call = Call(weight, len(batch), round(drawn.seconds, 6), peak_memory(), drawn.report.usage, remarks)
-    append_call(folder.path, call)
-    folder.add_samples(samples)
+    append_call(folder.path, call, rank)
+    folder.add_samples(samples, rank)
     return samples

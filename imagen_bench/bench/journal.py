@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from imagen_bench.files import atomic_write_text
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ _TYPES = {
 def append_samples(folder: Path, samples: Sequence[Sample], rank: int = 0) -> None:
     """Append `samples` to `folder`/`rank`.jsonl and sync; a torn tail is cut off first."""
     append_lines(folder / f"{rank}.jsonl", [asdict(sample) for sample in samples])
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> None:
+    """Write a whole journal file atomically."""
+    lines = (json.dumps(asdict(sample), ensure_ascii=False) + "\n" for sample in samples)
+    atomic_write_text(path, "".join(lines))
 
 
 def append_lines(path: Path, records: Sequence[Mapping[str, Any]]) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from imagen_bench.bench.calls import generation_notes
 from imagen_bench.bench.evaluate import Scoring, evaluate_run, keep_reference, open_scoring
 from imagen_bench.bench.gallery import gallery_files, gallery_weight, make_gallery
-from imagen_bench.bench.generate import generate_samples, plan_samples, prepare_generator, used_prompts
+from imagen_bench.bench.generate import Part, generate_samples, plan_samples, prepare_generator, used_prompts
 from imagen_bench.bench.lock import locked
 from imagen_bench.bench.provenance import host_info, package_version, versions, with_home, without_home
 from imagen_bench.bench.run_folder import RunFolder, refuse_foreign, samples_digest, weight_folder
@@ -21,8 +23,10 @@ from imagen_bench.bench.same_run import refuse_other_run
 from imagen_bench.bench.stages import Stages
 from imagen_bench.config import RunConfig, apply_overrides, dump_config, validate
 from imagen_bench.data.prompts import PromptSet, load_prompt_set
-from imagen_bench.errors import ConfigError
+from imagen_bench.errors import ConfigError, RunFolderError
+from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, SuperResolver, open_generator
+from imagen_bench.workers import Workers, join_workers
 
 GALLERY = "gallery"
 Output = Callable[[RunFolder, RunConfig, Stages], None]
@@ -91,8 +95,11 @@ def run_benchmark(
     outputs: Sequence[Output] = (),
     weights: Sequence[float] | None = None,
     scoring_opener: ScoringOpener = open_scoring,
+    part: Part | None = None,
 ) -> RunFolder:
     """Run a benchmark, or continue it: everything that is there already is kept.
+
+    Under torchrun every process calls this. They share the generation; the main one does the rest.
 
     Args:
         config: The run's configuration.
@@ -104,6 +111,7 @@ def run_benchmark(
         weights: Make and score only these of the sweep's weights in this start; another start, here or on another
             machine that sees the folder, makes the others. Gallery and outputs wait until every weight is there.
         scoring_opener: Opens what the run is scored with; several runs may share it.
+        part: Make this part of the images in this start and score nothing; `merge_runs` joins the parts.
 
     Returns:
         The run folder, finished if all weights are there.
@@ -113,22 +121,26 @@ def run_benchmark(
         ImagenBenchError: A wrong config, prompt set, model, reference or extractor; all found before the
             first image.
     """
-    out = Path(out)
+    out, workers = Path(out), join_workers()
     config = limited(config, limit)
-    refuse_foreign(out)
-    _continues(config, out)
+    if workers.is_main:
+        refuse_foreign(out)
+        _continues(config, out)
     opened = validate(RunConfig, with_home(dump_config(config)), "config")
     prompts = load_prompt_set(opened.prompts.set)
     planned = plan_samples(opened, prompts)
     now = _weights_now(opened, weights)
-    scoring = scoring_opener(opened, prompts, out)
+    scoring = scoring_opener(opened, prompts, out) if workers.is_main else None
     generator = open_generator(opened.model)
     prepare_generator(generator, [item for item in planned if item.guidance_weight in now])
-    with locked(out):
-        folder = RunFolder.create_or_resume(out, run_record(config, generator, prompts, scoring))
-        folder.remove_temporary()
-        keep_reference(folder, scoring)
-        generate_samples(folder, generator, opened, prompts, progress, now)
+    with locked(out) if workers.is_main else nullcontext():
+        record = partial(run_record, config, generator, prompts, scoring) if scoring is not None else None
+        folder = _shared_folder(out, workers, record)
+        if scoring is not None:
+            keep_reference(folder, scoring)
+        generate_samples(folder, generator, opened, prompts, progress, now, part, workers)
+        if scoring is None or part is not None:
+            return folder
         stages = Stages(out)
         _evaluate(folder, stages, scoring, progress)
         if missing_weights(folder):
@@ -137,6 +149,27 @@ def run_benchmark(
         for make in outputs:
             make(folder, opened, stages)
     return folder
+
+
+def _shared_folder(out: Path, workers: Workers, record: Callable[[], dict[str, Any]] | None) -> RunFolder:
+    """Start or continue the run in the main worker, then open it in the others.
+
+    Raises:
+        RunFolderError: A worker does not see the main one's folder.
+    """
+    folder = None
+    if record is not None:
+        folder = RunFolder.create_or_resume(out, record())
+        folder.remove_temporary()
+    digest = workers.from_main(lambda: sha256_file(out / "run.json"))
+    if folder is not None:
+        return folder
+    if not (out / "run.json").is_file() or sha256_file(out / "run.json") != digest:
+        raise RunFolderError(
+            f"worker {workers.rank} does not see the run in {out} that the first worker does: give a folder that all "
+            "nodes share as --out, or make parts on each node with --part and join them with `imagen-bench merge`"
+        )
+    return RunFolder.open(out)
 
 
 def limited(config: RunConfig, limit: int | None) -> RunConfig:

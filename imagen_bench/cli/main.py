@@ -21,6 +21,8 @@ COMMANDS = {
     "pareto": "imagen_bench.cli.pareto:command",
     "compare": "imagen_bench.cli.compare:command",
     "drawbench": "imagen_bench.cli.drawbench:command",
+    "merge": "imagen_bench.cli.merge:command",
+    "rerun": "imagen_bench.cli.rerun:command",
     "prompts": "imagen_bench.cli.prompts:command",
     "models": "imagen_bench.cli.models:command",
     "data": "imagen_bench.cli.data:command",

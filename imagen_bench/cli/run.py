@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagen_bench.cli.interrupt import one_line_on_interrupt
+from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
+    from imagen_bench.bench.generate import Part
     from imagen_bench.bench.run import RunPlan
     from imagen_bench.bench.run_folder import RunFolder
     from imagen_bench.config import RunConfig
@@ -28,6 +30,21 @@ class Weights(click.ParamType[Any]):
             return tuple(float(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is no list of numbers such as 1,2,4", param, ctx)
+
+
+class PartOf(click.ParamType[Any]):
+    """A part of a run, such as `2/4`."""
+
+    name = "part"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Part:
+        """Return the part."""
+        from imagen_bench.bench.generate import Part
+
+        number, _, count = str(value).partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            self.fail(f"{value!r} is no part such as 2/4, the second of four", param, ctx)
+        return Part(int(number), int(count))
 
 
 @click.command(name="run")
@@ -47,6 +64,12 @@ class Weights(click.ParamType[Any]):
     metavar="W,W,...",
     help="Make only these weights of the sweep now; another start makes the others.",
 )
+@click.option(
+    "--part",
+    type=PartOf(),
+    metavar="K/N",
+    help="Make the K-th of N parts of the images and score nothing; `imagen-bench merge` joins the parts.",
+)
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="Run only this variant of a study.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; open no model, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -56,6 +79,7 @@ def command(
     overrides: tuple[str, ...],
     limit: int | None,
     weights: tuple[float, ...] | None,
+    part: Part | None,
     variants: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
@@ -64,6 +88,8 @@ def command(
 
     CONFIG may be one that ships, such as imagen-emoji/studies/thresholding.toml. One with [variants] is a study:
     each variant becomes a run in a folder of its own below OUT.
+
+    Under torchrun all processes share the images: torchrun --nproc-per-node 8 -m imagen_bench run CONFIG.
 
     The same command continues an interrupted run. A folder that holds another run is refused; guidance
     weights may be added to the sweep, and only the new ones are made.
@@ -75,12 +101,14 @@ def command(
     file = _config_file(config)
     with one_line_on_interrupt():
         if is_study(read_toml(file)):
+            if part is not None:
+                raise click.UsageError("--part is for a single run: make parts of each --variant's own run.json")
             execute_study(file, overrides, variants, out, limit, weights, dry_run=dry_run, as_json=as_json)
             return
         if variants:
             raise click.BadParameter(f"{file} has no variants", param_hint="--variant")
         loaded = load_config(file, overrides)
-        execute(loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights)
+        execute(loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights, part=part)
 
 
 def execute(
@@ -91,6 +119,7 @@ def execute(
     dry_run: bool,
     as_json: bool,
     weights: tuple[float, ...] | None = None,
+    part: Part | None = None,
 ) -> None:
     """Do what the commands `run` and `demo` share: run or plan a config, and print the outcome."""
     from imagen_bench.bench.run import run_benchmark
@@ -102,9 +131,18 @@ def execute(
         plan = plan_with_outputs(config, out, limit, weights)
         click.echo(json.dumps(asdict(plan), indent=2) if as_json else plan_text(plan) + f"\n{DRY_RUN}")
         return
-    folder = run_benchmark(config, out, limit, progress=True, outputs=OUTPUTS, weights=weights)
+    folder = run_benchmark(config, out, limit, progress=True, outputs=OUTPUTS, weights=weights, part=part)
+    if not join_workers().is_main:
+        return
+    if part is not None:
+        click.echo(json.dumps({"run": str(out), "images": len(folder.samples())}) if as_json else _part_text(folder))
+        return
     click.echo(json.dumps(summary_json(folder), indent=2) if as_json else summary_text(folder))
     say_what_is_missing(folder)
+
+
+def _part_text(folder: RunFolder) -> str:
+    return f"part     {len(folder.samples()):,} images in {folder.path}; `imagen-bench merge` joins the parts"
 
 
 DRY_RUN = "dry run: nothing was written"

@@ -52,6 +52,11 @@ class Batcher:
         grow = section.options.get("batch_size") == AUTO
         return cls(FIRST_SIZE if grow else size, grow)
 
+    @property
+    def grows(self) -> bool:
+        """Whether the size is still being sought."""
+        return self._grow
+
     def __call__(self, count: int, call: Callable[[slice], T]) -> Iterator[tuple[slice, T]]:
         """Cut `count` rows into batches and yield each with what `call` returned for it.
 
