@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -50,6 +52,19 @@ FETCHED_ROWS = (
     ("art-2", "A collection of nail is here.", "Art", "Style"),
     ("art-3", "An etching of rain.", "Art", "Style"),
 )
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the network: a socket that leaves this machine is an error, whatever a test calls."""
+    connect = socket.socket.connect
+
+    def local(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(errno.ENETUNREACH, f"tests are offline, and something asked for {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local)
 
 
 @pytest.fixture

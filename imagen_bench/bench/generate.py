@@ -112,6 +112,7 @@ def generate_samples(
     weights: Collection[float] | None = None,
     part: Part | None = None,
     workers: Workers | None = None,
+    repair: bool = False,
 ) -> int:
     """Make the missing images of a run, then write samples.parquet; every worker calls it.
 
@@ -126,17 +127,19 @@ def generate_samples(
         weights: Make those of these guidance weights only; None for the whole sweep.
         part: Make the images of this part only.
         workers: The processes that share the work.
+        repair: Make images anew that were lost or changed since they were made.
 
     Returns:
         The number of images that were missing; 0 if all were there.
 
     Raises:
         ModelError: The generator failed, or returned something else than one uint8 RGB image for each prompt.
+        RunFolderError: Images were lost or changed, and `repair` is not given.
     """
     workers = workers or Workers()
     every = plan_samples(config, prompts)
     planned = [item for item in every if weights is None or item.guidance_weight in weights]
-    finished = folder.finished_samples() if workers.is_main else {}
+    finished = folder.check_samples(repair) if workers.is_main else {}
     done = workers.from_main(lambda: set(finished))
     batcher = Batcher.of(config.model)
     chunks = _chunks(planned, chunk_size(batcher, workers))

@@ -96,6 +96,7 @@ def run_benchmark(
     weights: Sequence[float] | None = None,
     scoring_opener: ScoringOpener = open_scoring,
     part: Part | None = None,
+    repair: bool = False,
 ) -> RunFolder:
     """Run a benchmark, or continue it: everything that is there already is kept.
 
@@ -112,12 +113,14 @@ def run_benchmark(
             machine that sees the folder, makes the others. Gallery and outputs wait until every weight is there.
         scoring_opener: Opens what the run is scored with; several runs may share it.
         part: Make this part of the images in this start and score nothing; `merge_runs` joins the parts.
+        repair: Make images anew that were lost or changed since they were made, and all scores and outputs.
 
     Returns:
         The run folder, finished if all weights are there.
 
     Raises:
-        RunFolderError: `out` holds another run or foreign files, or another process is at work in it.
+        RunFolderError: `out` holds another run or foreign files, images in it were lost or changed, or another
+            process is at work in it.
         ImagenBenchError: A wrong config, prompt set, model, reference or extractor; all found before the
             first image.
     """
@@ -138,10 +141,12 @@ def run_benchmark(
         folder = _shared_folder(out, workers, record)
         if scoring is not None:
             keep_reference(folder, scoring)
-        generate_samples(folder, generator, opened, prompts, progress, now, part, workers)
+        generate_samples(folder, generator, opened, prompts, progress, now, part, workers, repair)
         if scoring is None or part is not None:
             return folder
         stages = Stages(out)
+        if repair:
+            stages.forget()
         _evaluate(folder, stages, scoring, progress)
         if missing_weights(folder):
             return folder

@@ -49,6 +49,7 @@ SCORE_COLUMNS = (
 )
 SAMPLE_SCORE_COLUMNS = ("prompt_id", "index", "guidance_weight", "metric", "value")
 _SHARD_SIZE = 1000
+_SHOWN = 3
 TEMPORARY_PREFIX = ".tmp-"
 """How `files.atomic_path` names what it has not finished."""
 
@@ -185,8 +186,32 @@ class RunFolder:
 
     def finished_samples(self) -> dict[tuple[float, str, int], Sample]:
         """Return the samples whose image has the recorded digest, by (guidance weight, prompt id, index)."""
-        latest = {sample.key: sample for sample in read_samples(self.path / "journal")}
-        return {key: sample for key, sample in latest.items() if self._is_whole(sample)}
+        return {key: sample for key, sample in self._journalled().items() if self._is_whole(sample)}
+
+    def check_samples(self, repair: bool = False) -> dict[tuple[float, str, int], Sample]:
+        """Return the finished samples as `finished_samples` does; images that were lost or changed are told.
+
+        An image is synced to disk before the journal names it, so that only an outsider can spoil one.
+
+        Args:
+            repair: Leave such images out, so that they are made again.
+
+        Raises:
+            RunFolderError: Images are lost or changed, and `repair` is not given.
+        """
+        journalled = self._journalled()
+        finished = {key: sample for key, sample in journalled.items() if self._is_whole(sample)}
+        spoilt = [sample.path for key, sample in journalled.items() if key not in finished]
+        if spoilt and not repair:
+            more = f" and {len(spoilt) - _SHOWN} more" if len(spoilt) > _SHOWN else ""
+            raise RunFolderError(
+                f"{self.path}: {len(spoilt)} image(s) were lost or changed since they were made "
+                f"({', '.join(spoilt[:_SHOWN])}{more}); bring them back, or run again with --repair to make them anew"
+            )
+        return finished
+
+    def _journalled(self) -> dict[tuple[float, str, int], Sample]:
+        return {sample.key: sample for sample in read_samples(self.path / "journal")}
 
     def compile_samples(self, samples: Iterable[Sample]) -> None:
         """Write samples.parquet from `samples`, sorted; two runs differ in the column `seconds` alone."""

@@ -23,6 +23,11 @@ class Stages:
             recorded = {}
         self._digests: dict[str, Any] = recorded if isinstance(recorded, dict) else {}
 
+    def forget(self) -> None:
+        """Take no stage as finished."""
+        self._digests = {}
+        self._file.unlink(missing_ok=True)
+
     def is_finished(self, name: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> bool:
         """True if the stage was finished with these inputs and its outputs (relative paths) are there."""
         same = self._digests.get(name) == digest_json(dict(inputs))

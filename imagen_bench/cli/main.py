@@ -30,6 +30,17 @@ COMMANDS = {
 }
 
 
+_FULL = "make room, then run the same command again: what is finished stays"
+_READ_ONLY = "give a folder that you may write to as --out"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _READ_ONLY,
+    errno.EACCES: _READ_ONLY,
+}
+
+
 class MainGroup(LazyGroup):
     """The whole program; an error of any command becomes one line."""
 
@@ -62,5 +73,6 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, ImagenBenchError):
         return message
     if isinstance(error, OSError):
-        return f"{type(error).__name__}: {message}"
+        advice = _ADVICE.get(error.errno or 0)
+        return f"{type(error).__name__}: {message}" + (f"; {advice}" if advice else "")
     return f"unexpected {type(error).__name__}: {message}; run `imagen-bench --debug ...` to see where"

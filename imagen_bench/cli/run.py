@@ -70,6 +70,9 @@ class PartOf(click.ParamType[Any]):
     metavar="K/N",
     help="Make the K-th of N parts of the images and score nothing; `imagen-bench merge` joins the parts.",
 )
+@click.option(
+    "--repair", is_flag=True, help="Make images anew that were lost or changed, and all scores, sheets and reports."
+)
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="Run only this variant of a study.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; open no model, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -80,6 +83,7 @@ def command(
     limit: int | None,
     weights: tuple[float, ...] | None,
     part: Part | None,
+    repair: bool,
     variants: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
@@ -108,7 +112,7 @@ def command(
         if variants:
             raise click.BadParameter(f"{file} has no variants", param_hint="--variant")
         loaded = load_config(file, overrides)
-        execute(loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights, part=part)
+        execute(loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights, part=part, repair=repair)
 
 
 def execute(
@@ -120,6 +124,7 @@ def execute(
     as_json: bool,
     weights: tuple[float, ...] | None = None,
     part: Part | None = None,
+    repair: bool = False,
 ) -> None:
     """Do what the commands `run` and `demo` share: run or plan a config, and print the outcome."""
     from imagen_bench.bench.run import run_benchmark
@@ -131,7 +136,9 @@ def execute(
         plan = plan_with_outputs(config, out, limit, weights)
         click.echo(json.dumps(asdict(plan), indent=2) if as_json else plan_text(plan) + f"\n{DRY_RUN}")
         return
-    folder = run_benchmark(config, out, limit, progress=True, outputs=OUTPUTS, weights=weights, part=part)
+    folder = run_benchmark(
+        config, out, limit, progress=True, outputs=OUTPUTS, weights=weights, part=part, repair=repair
+    )
     if not join_workers().is_main:
         return
     if part is not None:

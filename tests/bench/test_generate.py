@@ -14,7 +14,7 @@ from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.bench.seeds import sample_seed
 from imagen_bench.config import RunConfig, apply_overrides, dump_config, validate
 from imagen_bench.data.prompts import PromptSet, load_prompt_set
-from imagen_bench.errors import ConfigError, ModelError
+from imagen_bench.errors import ConfigError, ModelError, RunFolderError
 from imagen_bench.generators.base import Generator, open_generator
 
 
@@ -99,7 +99,10 @@ def test_damaged_and_lost_images_are_made_again(toy: RunConfig, tmp_path: Path) 
     before = folder.samples()
     folder.image(before.iloc[5]).write_bytes(b"")
     folder.image(before.iloc[50]).unlink()
-    assert generate_samples(folder, generator, toy, prompts) == 2
+    with pytest.raises(RunFolderError, match=r"2 image\(s\) were lost or changed .*run again with --repair"):
+        generate_samples(folder, generator, toy, prompts)
+    assert folder.image(before.iloc[5]).read_bytes() == b""
+    assert generate_samples(folder, generator, toy, prompts, repair=True) == 2
     assert folder.samples()["sha256"].equals(before["sha256"])
 
 

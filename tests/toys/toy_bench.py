@@ -84,3 +84,23 @@ def _image(text: str, seed: int, guidance_weight: float) -> np.ndarray[Any, Any]
     pixels = np.random.default_rng(int.from_bytes(digest[:8], "big")).integers(0, 128, (3, SIZE, SIZE))
     pixels[digest[8] % 3] += int(guidance_weight * 30)
     return pixels.clip(0, 255).astype(np.uint8)
+
+
+def raises(prompts: list[str], seeds: list[int], guidance_weight: float) -> Any:
+    """A model that fails, with a message of several lines."""
+    raise RuntimeError("the toy is\nbroken")
+
+
+def one_short(prompts: list[str], seeds: list[int], guidance_weight: float) -> Any:
+    """One image too few."""
+    return sample(prompts, seeds, guidance_weight)[1:]
+
+
+def floats(prompts: list[str], seeds: list[int], guidance_weight: float) -> Any:
+    """Images in [0, 1] that do not say so."""
+    return torch.rand(len(prompts), 3, SIZE, SIZE, 2)
+
+
+def grey(prompts: list[str], seeds: list[int], guidance_weight: float) -> Any:
+    """Images without colours."""
+    return np.zeros((len(prompts), SIZE, SIZE), dtype=np.uint8)
