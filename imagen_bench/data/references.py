@@ -133,6 +133,10 @@ class FolderImageSet:
             part = range(start, min(start + batch_size, len(self.paths)))
             yield [decode_image(self._read(index), str(self.paths[index])) for index in part]
 
+    def remember(self, hashes: Sequence[str]) -> None:
+        """Take over the files' hashes from a pass that has read them all; each is checked when the file is used."""
+        self.__dict__["hashes"] = tuple(hashes)
+
     def _read(self, index: int) -> bytes:
         """Return a file's content; what was hashed is what is read, or features would go by another's digest."""
         path = self.paths[index]
