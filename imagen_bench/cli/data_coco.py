@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,22 +42,25 @@ def coco(root: Path, reference: str, out: Path | None, as_json: bool) -> None:
 
     if not root.is_dir():
         raise InputError(f"no folder {str(root)!r}: expected a copy of COCO; docs/coco.md says how to get one")
-    with progress_bar("check", total=0, show=True) as bar:
+    with ExitStack() as stack:
+        bars: list[Any] = []
 
         def step(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done)
+            if not bars:
+                bars.append(stack.enter_context(progress_bar("check", total=total)))
+            bars[0].update(done)
 
         check = check_coco(root, reference, step)
     found = check.to_json()
     if not check.findings:
         if out is not None:
-            with progress_bar("write", total=len(check.images), show=True) as bar:
+            with progress_bar("write", total=len(check.images)) as bar:
                 found["written"] = [str(path) for path in write_coco(check, out, bar.update)]
-        found["remembered_in"] = str(register_root(root))
+        found["remembered_in"] = None if check.subset else str(register_root(root, check.split))
     click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(check.lines()))
     check.refuse()
     if not as_json:
         for path in found.get("written", []):
             click.echo(f"written    {path}")
-        click.echo(f"remembered in {found['remembered_in']}")
+        if found["remembered_in"]:
+            click.echo(f"remembered in {found['remembered_in']}")

@@ -112,7 +112,7 @@ def open_coco_reference(name: str) -> CroppedImageSet:
     """
     head, _, place = name.partition(":")
     reference = parse_coco_reference(head)
-    root = Path(place).expanduser() if place else registered_root()
+    root = Path(place).expanduser() if place else registered_root(reference.split)
     if root is None:
         raise InputError(f"no copy of COCO is known for {head!r}: {coco_advice(head)}")
     if is_dataset_name(place):

@@ -81,3 +81,12 @@ def test_prompts_list_says_how_to_get_coco() -> None:
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("coco-30k ")]
     assert "30000 prompts" in line
     assert line.endswith("missing: imagen-bench data coco --root DIR")
+
+
+def test_a_subset_is_checked_and_not_remembered(tmp_path: Path, write_coco: WriteCoco, home: Path) -> None:
+    root = write_coco(tmp_path / "coco")
+    done = run("data", "coco", "--root", str(root), "--reference", "coco-val2014-subset")
+    assert done.exit_code == 0, done.stderr
+    assert "prompts    coco-subset: 12 prompts" in done.stdout
+    assert "remembered" not in done.stdout
+    assert not home.exists()
