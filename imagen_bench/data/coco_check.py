@@ -100,7 +100,7 @@ class CocoCheck:
 def check_coco(
     root: Path,
     reference: str = "coco-val2014",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> CocoCheck:
     """Check a copy of COCO; every image is read and decoded once.
 
@@ -128,7 +128,7 @@ def check_coco(
     return CocoCheck(root, split, subset, captions, sha256_file(captions.source), images, tuple(found), prompts)
 
 
-def write_coco(check: CocoCheck, out: Path, progress: Callable[[int], None] | None = None) -> list[Path]:
+def write_coco(check: CocoCheck, out: Path, progress: Callable[[int], object] | None = None) -> list[Path]:
     """Write what a whole copy gives, for other tools: prompts as csv, the reference's images as PNG, the protocol.
 
     Args:
@@ -196,7 +196,7 @@ def _write_prompts(out: Path, prompts: PromptSet) -> Path:
     return path
 
 
-def _write_images(images: CroppedImageSet, folder: Path, progress: Callable[[int], None] | None) -> None:
+def _write_images(images: CroppedImageSet, folder: Path, progress: Callable[[int], object] | None) -> None:
     from imagen_bench.images import write_png
 
     names = iter(images.names)
