@@ -1,16 +1,19 @@
 """Sets of images to compare with, or to score: a folder, or parquet in the layout of Hugging Face datasets.
 
-A set's digest covers the content of its images and not their names or order, which no distance depends on: a
-folder and a parquet file of the same image files have one digest, and a changed folder never has that of the
-old one.
+A set's digest covers the content of its images and what is done to them, not their names or order, which no
+distance depends on: a folder and a parquet file of the same image files have one digest, and a changed folder
+never has that of the old one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from imagen_bench.errors import InputError
 from imagen_bench.files import digest_json, sha256_bytes, sha256_file
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 PARQUET = ".parquet"
 IMAGE_COLUMN = "image"
+_READERS = 8
+_SHOWN = 3
 
 
 class ImageSet(Protocol):
@@ -34,11 +39,26 @@ class ImageSet(Protocol):
         """Name of each image: its path below the folder, or the path that the parquet row states."""
 
     @property
+    def hashes(self) -> tuple[str, ...]:
+        """Hex SHA-256 of each image file, in order."""
+
+    @property
+    def preprocessing(self) -> str:
+        """What `batches` does to the images beyond decoding them; empty for nothing."""
+
+    @property
     def digest(self) -> str:
-        """Hex SHA-256 over the content of the image files, whatever their order."""
+        """Hex SHA-256 over the content of the image files, whatever their order, and the preprocessing."""
 
     def __len__(self) -> int:
         """Return the number of images."""
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the content of each image file, in order.
+
+        Raises:
+            InputError: Names the file that cannot be read, or that changed since it was hashed.
+        """
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes.
@@ -46,6 +66,30 @@ class ImageSet(Protocol):
         Raises:
             InputError: Names the image that cannot be read.
         """
+
+
+@runtime_checkable
+class HashedOnUse(Protocol):
+    """An image set that reads its files to hash them, unless a pass that has read them all tells it the hashes."""
+
+    def remember(self, hashes: Sequence[str]) -> None:
+        """Take over the files' hashes, in order."""
+
+
+def open_reference_images(name: str) -> ImageSet:
+    """Open the images of a reference set by name.
+
+    Args:
+        name: A COCO set such as "coco-val2014" or "coco-val2014:/path/to/coco", a folder of images, a parquet file
+            or a folder of parquet shards.
+
+    Raises:
+        ConfigError: It is nearly the name of a COCO set.
+        InputError: Nothing readable there.
+    """
+    from imagen_bench.data.coco_images import is_coco_reference, open_coco_reference
+
+    return open_coco_reference(name) if is_coco_reference(name) else open_image_set(name)
 
 
 def open_image_set(path: Path | str) -> ImageSet:
@@ -75,16 +119,19 @@ class FolderImageSet:
 
     Args:
         folder: Folder of png, jpg, jpeg, webp or bmp files, searched recursively.
+        only: Names of the files to take, if not all: plain names of files that lie in the folder itself.
 
     Raises:
-        InputError: No such folder, or no images in it.
+        InputError: No such folder, or no images in it; or one of those named is not there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    preprocessing = ""
+
+    def __init__(self, folder: Path, only: Sequence[str] | None = None) -> None:
         from imagen_bench.images import list_images
 
         self.name = folder.resolve().name
-        self.paths = tuple(list_images(folder))
+        self.paths = tuple(list_images(folder) if only is None else _named(folder, only))
         self.names = tuple(path.relative_to(folder).as_posix() for path in self.paths)
 
     def __len__(self) -> int:
@@ -92,16 +139,100 @@ class FolderImageSet:
         return len(self.paths)
 
     @cached_property
+    def hashes(self) -> tuple[str, ...]:
+        """Hex SHA-256 of each image file, in order."""
+        return hash_files(self.paths)
+
+    @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over the content of the image files."""
-        return _digest([sha256_file(path) for path in self.paths])
+        return set_digest(self.hashes)
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the content of each image file, in order."""
+        for index, name in enumerate(self.names):
+            yield name, self._read(index)
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
-        from imagen_bench.images import read_image
+        from imagen_bench.images import decode_image
 
         for start in range(0, len(self.paths), batch_size):
-            yield [read_image(path) for path in self.paths[start : start + batch_size]]
+            part = range(start, min(start + batch_size, len(self.paths)))
+            yield [decode_image(self._read(index), str(self.paths[index])) for index in part]
+
+    def remember(self, hashes: Sequence[str]) -> None:
+        """Take over the files' hashes from a pass that has read them all; each is checked when the file is used."""
+        self.__dict__["hashes"] = tuple(hashes)
+
+    def _read(self, index: int) -> bytes:
+        """Return a file's content; what was hashed is what is read, or features would go by another's digest."""
+        path = self.paths[index]
+        data = read_file(path)
+        if "hashes" in self.__dict__ and sha256_bytes(data) != self.hashes[index]:
+            raise InputError(f"image {str(path)!r} was changed while it was in use: start again when nothing writes")
+        return data
+
+
+def _named(folder: Path, names: Sequence[str]) -> list[Path]:
+    odd = next((name for name in names if name in (".", "..") or re.search(r"[/\\:\0]", name)), None)
+    if odd is not None:
+        raise InputError(f"{odd!r} is no plain file name: expected an image that lies in {str(folder)!r} itself")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        more = ", ..." if len(missing) > _SHOWN else ""
+        raise InputError(
+            f"{str(folder)!r} lacks {len(missing):,} of {len(names):,} images ({', '.join(missing[:_SHOWN])}{more}): "
+            "unpack the archive again"
+        )
+    return [folder / name for name in sorted(names)]
+
+
+def decode_batches(files: Iterator[tuple[str, bytes]], batch_size: int) -> Iterator[list[torch.Tensor]]:
+    """Decode image files in order, as lists of uint8 tensors 3 x H x W of any sizes.
+
+    Raises:
+        InputError: Names the image that cannot be read.
+    """
+    from imagen_bench.images import decode_image
+
+    while batch := [decode_image(data, name) for name, data in islice(files, batch_size)]:
+        yield batch
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of an image file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read image {str(path)!r}: {error.strerror}") from error
+
+
+def hash_files(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the hex SHA-256 of files, in order; several are read at once.
+
+    Raises:
+        InputError: Names the file that cannot be read.
+    """
+
+    def digest(path: Path) -> str:
+        try:
+            return sha256_file(path)
+        except OSError as error:
+            raise InputError(f"cannot read image {str(path)!r}: {error.strerror}") from error
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return tuple(pool.map(digest, paths))
+
+
+def set_digest(hashes: Sequence[str], preprocessing: str = "") -> str:
+    """Return the digest of an image set: over its files in any order, and over what is done to them."""
+    files = sorted(hashes)
+    return digest_json([files, preprocessing] if preprocessing else files)
 
 
 class ParquetImageSet:
@@ -115,6 +246,8 @@ class ParquetImageSet:
         InputError: A file is broken, lacks such a column, holds a row without bytes, or there are no rows.
     """
 
+    preprocessing = ""
+
     def __init__(self, name: str, files: list[Path]) -> None:
         self.name = name
         self._files = files
@@ -122,13 +255,14 @@ class ParquetImageSet:
             _check_columns(file)
         hashes: list[str] = []
         names: list[str] = []
-        for row_name, data in self._rows():
+        for row_name, data in self.files():
             names.append(row_name)
             hashes.append(sha256_bytes(data))
         if not names:
             raise InputError(f"{str(files[0])!r} holds no rows: expected at least one image")
         self.names = tuple(names)
-        self.digest = _digest(hashes)
+        self.hashes = tuple(hashes)
+        self.digest = set_digest(hashes)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -136,18 +270,10 @@ class ParquetImageSet:
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
-        from imagen_bench.images import decode_image
+        return decode_batches(self.files(), batch_size)
 
-        batch: list[torch.Tensor] = []
-        for name, data in self._rows():
-            batch.append(decode_image(data, name))
-            if len(batch) == batch_size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-    def _rows(self) -> Iterator[tuple[str, bytes]]:
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the content of each image file, in order."""
         import pyarrow as pa
 
         for file in self._files:
@@ -188,7 +314,3 @@ def _check_columns(file: Path) -> None:
 
 def _broken(file: Path, error: Exception) -> str:
     return f"cannot read parquet file {str(file)!r}: {' '.join(str(error).split())[:200]}; write it again"
-
-
-def _digest(hashes: list[str]) -> str:
-    return digest_json(sorted(hashes))
