@@ -28,7 +28,6 @@ from imagen_bench.errors import InputError
 from imagen_bench.metrics.base import FloatArray
 from imagen_bench.metrics.intervals import LEVEL, MIN_CLUSTERS, Interval, cluster_groups
 
-DRAWS = 2000
 MOST_SINGLES = 512
 _PAIRS = 256
 IntArray = npt.NDArray[np.intp]
@@ -113,7 +112,7 @@ class JointScores:
         variance = sum(part.variance(piece) for part, piece in zip(self.parts, pieces, strict=True))
         return math.sqrt(variance)
 
-    def draws(self, count: int = DRAWS, seed: int = 0) -> FloatArray:
+    def draws(self, count: int, seed: int = 0) -> FloatArray:
         """Return `count` x P draws of Student's t around the scores, with their covariance and `degrees`."""
         rng = np.random.default_rng(seed)
         normal = np.concatenate(

@@ -24,6 +24,8 @@ from imagen_bench.bench.run_scores import RunScores, ScoreId, joint_scores
 from imagen_bench.errors import InputError
 from imagen_bench.metrics.base import FloatArray
 
+DRAWS = 2000
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -130,7 +132,7 @@ class _Plane:
         self.estimate = np.array([runs[score.run].value(score.metric, score.guidance_weight) for score in self.ids])
         self.rows = [[row for row, (number, _) in enumerate(self.points) if number == own] for own in range(len(runs))]
         self.joint = joint_scores(runs, self.ids, _seed(runs[0])) if all(self.rows) else None
-        self.draws = None if self.joint is None else self.joint.draws()
+        self.draws = None if self.joint is None else self.joint.draws(DRAWS)
 
     def xy(self, run: int | None = None) -> FloatArray:
         """Return the N x 2 points of a run, or of all."""
@@ -154,7 +156,9 @@ class _Plane:
 
     def _points(self, scores: FloatArray, run: int | None) -> FloatArray:
         both: FloatArray = scores.reshape(len(scores), 2, -1).transpose(0, 2, 1)
-        return both if run is None else both[:, self.rows[run]]
+        if run is not None:
+            both = both[:, self.rows[run]]
+        return both
 
 
 def summarize_sweeps(

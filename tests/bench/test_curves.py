@@ -72,4 +72,4 @@ def test_equal_scores_all_stay() -> None:
     part = joint_jackknife([lambda: SampleMean(np.arange(10.0))] * 2, [str(n) for n in range(10)])
     assert part is not None
     scores = JointScores((part,), np.arange(2))
-    assert best_set(scores, [0, 1], scores.draws(), higher_is_better=True) == [0, 1]
+    assert best_set(scores, [0, 1], scores.draws(500), higher_is_better=True) == [0, 1]

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from imagen_bench.bench.joint_scores import DRAWS
 from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.bench.run_scores import RunScores, ScoreId, joint_scores
 from imagen_bench.bench.sweep_summary import Axis, ParetoSummary, summarize_sweeps
 from imagen_bench.errors import InputError
 
+DRAWS = 500
 CLIP, FD = Axis("clip_score", "CLIP score", True), Axis("fd", "FD", False)
 
 
 @pytest.fixture
 def write_run(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("imagen_bench.bench.sweep_summary.DRAWS", DRAWS)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "toys"))
     import toy_runs
 
