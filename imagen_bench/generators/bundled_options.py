@@ -139,7 +139,7 @@ def read_options(options: dict[str, Any], stages: Sequence[str], source: str = "
     drawn = stages if settings.stage == CASCADE else stages[: stages.index(settings.stage) + 1]
     if settings.guided_stage not in drawn:
         raise ConfigError(
-            f"{source}: guided_stage is {settings.guided_stage!r}, but the cascade runs {', '.join(drawn)}: name one of "
-            "these, or let it run further with stage"
+            f"{source}: guided_stage is {settings.guided_stage!r}, but the cascade runs {', '.join(drawn)}: name "
+            "one of these, or let it run further with stage"
         )
     return settings
