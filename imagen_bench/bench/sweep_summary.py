@@ -136,7 +136,8 @@ class _Plane:
 
     def xy(self, run: int | None = None) -> FloatArray:
         """Return the N x 2 points of a run, or of all."""
-        return self._points(self.estimate[None], run)[0]
+        points: FloatArray = self._points(self.estimate[None], run)[0]
+        return points
 
     def drawn_xy(self, run: int | None = None) -> FloatArray | None:
         """Return T x N x 2 draws of them; None without a joint distribution."""

@@ -83,7 +83,10 @@ class BundledImagen:
         """Weights' digests and all sampling options: what decides the images."""
         parts = {part: sha256_file(self._folder / part / WEIGHTS) for part in self._layout.parts}
         # Neither the device nor the size of a chunk decides an image.
-        options = {"stage": self._options.stage, "base": self._options.base.model_dump(mode="json", exclude={"chunk"})}
+        options: dict[str, Any] = {
+            "stage": self._options.stage,
+            "base": self._options.base.model_dump(mode="json", exclude={"chunk"}),
+        }
         for stage, _ in self._stages[1:]:
             options[stage.name] = self._options.of(stage.name).model_dump(mode="json", exclude={"chunk"})
         if self._options.guided_stage != "base":

@@ -12,8 +12,7 @@ from pathlib import Path
 from imagen_bench.bench.compare import Comparison, PromptChange
 from imagen_bench.bench.gates import GateResult
 from imagen_bench.errors import RunFolderError
-from imagen_bench.files import atomic_write_bytes, atomic_write_text
-from imagen_bench.human.sheets import escape_formula
+from imagen_bench.files import atomic_write_bytes, atomic_write_text, escape_formula
 from imagen_bench.report.gallery import data_uri, read_picture
 from imagen_bench.report.page import PAGE, template_environment
 from imagen_bench.report.svg import theme_variables
