@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# What a spreadsheet program takes for the start of a formula, full-width signs included.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
@@ -76,3 +79,8 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def escape_formula(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet program would run as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imagen_bench.files import digest_json
+from imagen_bench.files import digest_json, escape_formula
 from imagen_bench.human.blinding import Blinder, balanced_sides
 from imagen_bench.human.comparisons import Comparison, Shown, in_rounds, mix_in, with_repeats
 from imagen_bench.human.design import Design
@@ -15,7 +15,6 @@ from imagen_bench.human.design import Design
 IMAGE_FOLDER = "images"
 # Starts that make spreadsheet programs run a cell as a formula (OWASP, "CSV injection"), full-width forms
 # included.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 KEY_COLUMNS = (
     "study_id",
     "sheet_id",
@@ -196,11 +195,6 @@ def sheet_csv(study_id: str, sheet: Sheet, digest: str, columns: Sequence[str]) 
         cells = {"study_id": study_id, "sheet_id": sheet.sheet_id, "sheet_hash": digest, **item}
         writer.writerow({name: escape_formula(str(value)) for name, value in cells.items()})
     return buffer.getvalue().encode("utf-8-sig")
-
-
-def escape_formula(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet program would run as a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def sheet_hash(study_id: str, sheet: Sheet, instrument: object) -> str:

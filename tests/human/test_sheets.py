@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagen_bench.human.sheets import escape_formula, sheet_columns
+from imagen_bench.files import escape_formula
+from imagen_bench.human.sheets import sheet_columns
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])

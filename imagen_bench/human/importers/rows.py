@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from imagen_bench.human.sheets import escape_formula
+from imagen_bench.files import escape_formula
 
 MAX_LISTED = 100
 ID_CELLS = ("study_id", "sheet_id", "sheet_hash", "item_id")

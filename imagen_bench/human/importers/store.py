@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imagen_bench.errors import RunFolderError
+from imagen_bench.files import escape_formula
 from imagen_bench.human.blinding import Blinder
 from imagen_bench.human.importers.check import NO_RATER, Answer, Comment
 from imagen_bench.human.importers.key import StudyKey
 from imagen_bench.human.importers.rows import Problems
-from imagen_bench.human.sheets import escape_formula
 from imagen_bench.human.study import StudyFolder
 
 ANSWERS = "answers.csv"
