@@ -16,7 +16,7 @@ _FREE_KEYS = ("model.options.batch_size",)
 
 def config_differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Say how two nested records differ: "sweep.guidance_weights: [1, 2] in the folder, [1, 2, 3] asked"."""
-    old, new = _flatten(there), _flatten(asked)
+    old, new = flatten(there), flatten(asked)
     return [
         f"{key}: {_shown(old, key)} in the folder, {_shown(new, key)} asked"
         for key in sorted(set(old) | set(new))
@@ -65,11 +65,12 @@ def _without(record: dict[str, Any], dotted: str) -> dict[str, Any]:
     return kept
 
 
-def _flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested record with one dotted key for each value that is no mapping."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
+            flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -11,6 +11,7 @@ import pandas as pd
 from imagen_bench.bench.pareto import best_index
 from imagen_bench.errors import InputError
 from imagen_bench.report.data import OVERALL, RunData
+from imagen_bench.report.metric_facts import FACTS
 from imagen_bench.report.metric_words import (
     Metric,
     decimals_for,
@@ -86,10 +87,12 @@ def warnings_of(runs: Sequence[RunData], metrics: Sequence[Metric]) -> list[str]
     found = []
     for metric in metrics:
         counts = pd.concat([run.overall(metric.name)["n"] for run in runs]).dropna()
-        if metric.name.startswith(("fd", "fid")) and len(counts) and counts.min() < FEW_IMAGES:
+        facts = FACTS.get(metric.name)
+        if facts is not None and facts.biased and len(counts) and counts.min() < FEW_IMAGES:
+            bias = "depends on their number" if metric.higher_is_better else "is biased upward"
             found.append(
-                f"{metric.label} of {int(counts.min()):,} images is biased upward; compare it only with "
-                "values of as many images and the same features."
+                f"{metric.label} of {int(counts.min()):,} images {bias}; compare it only with values of as many "
+                "images and the same features."
             )
         if metric.name == "fd":
             found.append(f"{metric.label} is not FID: its features are not those of the Inception network.")

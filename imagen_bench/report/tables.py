@@ -22,6 +22,8 @@ from imagen_bench.report.metric_words import (
     pareto_points,
 )
 
+FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX"}
+"""Suffix and name of the formats that a table is written in."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
