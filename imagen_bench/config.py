@@ -26,6 +26,12 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Weight = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 _MAX_REPORTED = 3
 
+GUIDANCE_WEIGHTS = {
+    "imagen-base": (1, 1.25, 1.5, 1.75, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+    "imagen-sr": (1, 3, 5, 7, 8, 10, 12, 15, 18),
+}
+"""Lists of Imagen's own sweeps (Saharia et al. 2022): base stage, figures A.8 and A.13; 64 to 256 pixels, A.11."""
+
 
 class Section(BaseModel):
     """Base of every configuration table: frozen, and an unknown key is an error."""
@@ -50,9 +56,27 @@ class PromptsSection(Section):
 
 
 class SweepSection(Section):
-    """Guidance weights w to generate at, in this order; in Imagen's convention w = 1 is no guidance."""
+    """Guidance weights w to generate at, in this order; in Imagen's convention w = 1 is no guidance.
+
+    Attributes:
+        guidance_weights: The list; or
+        preset: the name of one of `GUIDANCE_WEIGHTS`, which is read as its list and not kept.
+    """
 
     guidance_weights: tuple[Weight, ...] = Field(min_length=1)
+    preset: str | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_is_a_list(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("preset") is None:
+            return data
+        name = str(data["preset"])
+        if data.get("guidance_weights") is not None:
+            raise ValueError(f"preset {name!r} and guidance_weights are both given; give the one or the other")
+        if name not in GUIDANCE_WEIGHTS:
+            raise ValueError(f"no preset {name!r}: {did_you_mean(name, GUIDANCE_WEIGHTS)}")
+        return {**data, "preset": None, "guidance_weights": GUIDANCE_WEIGHTS[name]}
 
     @field_validator("guidance_weights")
     @classmethod

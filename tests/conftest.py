@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,6 +147,20 @@ def t5_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     T5EncoderModel(config).save_pretrained(str(folder))
     return folder
+
+
+@pytest.fixture
+def torchrun(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `imagen-bench ARGUMENTS` in several processes of one machine, over gloo; returns what they printed."""
+
+    def run(workers: int, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+        command = [*launch, "-m", "imagen_bench", *map(str, arguments)]
+        package = str(Path(__file__).parents[1])
+        given = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": package, **environment}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=given, cwd=tmp_path)
+
+    return run
 
 
 # Columns of a run's samples.parquet, as the run folder's documentation lists them.

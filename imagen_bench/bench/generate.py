@@ -8,7 +8,7 @@ depends on what is missing, which is why a generator's image must not depend on 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from imagen_bench.bench.journal import Sample
@@ -67,7 +67,12 @@ def plan_samples(config: RunConfig, prompts: PromptSet) -> list[PlannedSample]:
 
 
 def generate_samples(
-    folder: RunFolder, generator: Generator, config: RunConfig, prompts: PromptSet, progress: bool = False
+    folder: RunFolder,
+    generator: Generator,
+    config: RunConfig,
+    prompts: PromptSet,
+    progress: bool = False,
+    weights: Collection[float] | None = None,
 ) -> int:
     """Make the missing images of a run, then write samples.parquet.
 
@@ -77,6 +82,7 @@ def generate_samples(
         config: The run's configuration.
         prompts: Its prompt set, unlimited.
         progress: Show a bar with the time left for the whole sweep on stderr.
+        weights: Make those of these guidance weights only; None for the whole sweep.
 
     Returns:
         The number of images made; 0 if all were there.
@@ -84,7 +90,8 @@ def generate_samples(
     Raises:
         ModelError: The generator failed, or returned something else than one uint8 RGB image for each prompt.
     """
-    planned = plan_samples(config, prompts)
+    every = plan_samples(config, prompts)
+    planned = [item for item in every if weights is None or item.guidance_weight in weights]
     finished = folder.finished_samples()
     missing = [item for item in planned if item.key not in finished]
     batch_size = batch_size_of(config.model)
@@ -94,7 +101,7 @@ def generate_samples(
             for sample in _make_batch(folder, generator, batch):
                 finished[sample.key] = sample
             bar.update(len(batch))
-    folder.compile_samples(finished[item.key] for item in planned)
+    folder.compile_samples(finished[item.key] for item in every if item.key in finished)
     return len(missing)
 
 

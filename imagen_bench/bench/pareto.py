@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from imagen_bench.errors import InputError
 
+# Rounding puts a point of a straight front this far off its line.
+_ON_THE_LINE = 1e-9
+
 
 def non_dominated(points: ArrayLike, higher_is_better: Sequence[bool]) -> NDArray[np.bool_]:
     """Mark the points that no other point dominates.
@@ -92,6 +95,32 @@ def hypervolume(points: ArrayLike, higher_is_better: Sequence[bool], reference: 
             area += (first - float(origin[0])) * (second - ceiling)
             ceiling = second
     return area
+
+
+def knee_index(points: ArrayLike, higher_is_better: Sequence[bool]) -> int | None:
+    """Position of the knee of a two-score front: where giving up either score starts to cost most of the other.
+
+    Source: Das 1999, "On characterizing the 'knee' of the Pareto curve based on normal-boundary intersection"
+    (Structural Optimization 18): the point of the front that lies furthest, towards the better side, from the line
+    through the front's two ends. Both scores are first scaled so that the front's ends are 0 and 1 apart; in other
+    units of either score the knee is the same point.
+
+    Args:
+        points: N x 2 scores.
+        higher_is_better: two flags.
+
+    Returns:
+        Index into `points`, the first of equals; None where the front has fewer than three points or none of them
+        lies on the better side of that line.
+    """
+    gains = _to_gains(points, higher_is_better)
+    front = np.flatnonzero(non_dominated(points, higher_is_better))
+    low, high = (edge(gains[front], axis=0) if len(front) else np.zeros(2) for edge in (np.min, np.max))
+    if len(front) < 3 or (high <= low).any():
+        return None
+    above = ((gains[front] - low) / (high - low)).sum(axis=1) - 1
+    best = int(np.argmax(above))
+    return int(front[best]) if above[best] > _ON_THE_LINE else None
 
 
 def _to_gains(points: ArrayLike, higher_is_better: Sequence[bool]) -> NDArray[np.float64]:

@@ -20,11 +20,14 @@ from imagen_bench.bench.same_run import refuse_other_run
 from imagen_bench.bench.stages import Stages
 from imagen_bench.config import RunConfig, apply_overrides, dump_config, validate
 from imagen_bench.data.prompts import PromptSet, load_prompt_set
+from imagen_bench.errors import ConfigError
 from imagen_bench.generators.base import Generator, SuperResolver, open_generator
 
 GALLERY = "gallery"
 Output = Callable[[RunFolder, RunConfig, Stages], None]
 """Makes something from a scored run, unless `Stages` says that it is finished."""
+ScoringOpener = Callable[[RunConfig, PromptSet, Path], Scoring]
+"""What `open_scoring` is."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class RunPlan:
         continues: Whether the folder holds this run already.
         prompts: Number of prompts used.
         samples_per_prompt: Images of each at each weight.
-        guidance_weights: The sweep.
-        images: Images of the whole sweep.
+        guidance_weights: The sweep, or the part of it that this start would make.
+        images: Images at those weights.
         images_done: Images whose file is there already.
         stages: The stages of the run itself, in order.
     """
@@ -54,7 +57,7 @@ class RunPlan:
     stages: tuple[str, ...]
 
 
-def plan_run(config: RunConfig, out: Path, limit: int | None = None) -> RunPlan:
+def plan_run(config: RunConfig, out: Path, limit: int | None = None, weights: Sequence[float] | None = None) -> RunPlan:
     """Say what `run_benchmark` would do with the same arguments; no model is opened and nothing is written.
 
     Raises:
@@ -64,14 +67,15 @@ def plan_run(config: RunConfig, out: Path, limit: int | None = None) -> RunPlan:
     refuse_foreign(out)
     continues = _continues(config, out)
     prompts = load_prompt_set(str(with_home(config.prompts.set)))
-    planned = plan_samples(config, prompts)
+    now = _weights_now(config, weights)
+    planned = [item for item in plan_samples(config, prompts) if item.guidance_weight in now]
     return RunPlan(
         name=config.name,
         out=str(out),
         continues=continues,
         prompts=len(used_prompts(config, prompts)),
         samples_per_prompt=config.prompts.samples_per_prompt,
-        guidance_weights=config.sweep.guidance_weights,
+        guidance_weights=now,
         images=len(planned),
         images_done=sum((out / item.path).is_file() for item in planned),
         stages=("generate", "evaluate", *([GALLERY] if config.gallery is not None else [])),
@@ -84,6 +88,8 @@ def run_benchmark(
     limit: int | None = None,
     progress: bool = False,
     outputs: Sequence[Output] = (),
+    weights: Sequence[float] | None = None,
+    scoring_opener: ScoringOpener = open_scoring,
 ) -> RunFolder:
     """Run a benchmark, or continue it: everything that is there already is kept.
 
@@ -94,9 +100,12 @@ def run_benchmark(
         progress: Show progress bars on stderr.
         outputs: What to make from the scored run, in order: sheets, report. What makes them stands above this
             part, so it is handed in; the commands do so.
+        weights: Make and score only these of the sweep's weights in this start; another start, here or on another
+            machine that sees the folder, makes the others. Gallery and outputs wait until every weight is there.
+        scoring_opener: Opens what the run is scored with; several runs may share it.
 
     Returns:
-        The finished run folder.
+        The run folder, finished if all weights are there.
 
     Raises:
         RunFolderError: `out` holds another run or foreign files, or another process is at work in it.
@@ -110,15 +119,18 @@ def run_benchmark(
     opened = validate(RunConfig, with_home(dump_config(config)), "config")
     prompts = load_prompt_set(opened.prompts.set)
     plan_samples(opened, prompts)
-    scoring = open_scoring(opened, prompts, out)
+    now = _weights_now(opened, weights)
+    scoring = scoring_opener(opened, prompts, out)
     generator = open_generator(opened.model)
     with locked(out):
         folder = RunFolder.create_or_resume(out, run_record(config, generator, prompts, scoring))
         folder.remove_temporary()
         keep_reference(folder, scoring)
-        generate_samples(folder, generator, opened, prompts, progress)
+        generate_samples(folder, generator, opened, prompts, progress, now)
         stages = Stages(out)
         _evaluate(folder, stages, scoring, progress)
+        if missing_weights(folder):
+            return folder
         _gallery(folder, stages, generator, opened, prompts, progress)
         for make in outputs:
             make(folder, opened, stages)
@@ -155,6 +167,30 @@ def run_record(config: RunConfig, generator: Generator, prompts: PromptSet, scor
         "host": host_info(),
         "timing": {},
     }
+
+
+def missing_weights(folder: RunFolder) -> tuple[float, ...]:
+    """Return the weights of the run's sweep that lack images, in the order of the sweep."""
+    prompts = folder.run["prompts"]
+    counts = folder.samples()["guidance_weight"].value_counts()
+    swept = folder.run["config"]["sweep"]["guidance_weights"]
+    return tuple(weight for weight in swept if counts.get(weight, 0) < prompts["n"] * prompts["samples_per_prompt"])
+
+
+def _weights_now(config: RunConfig, weights: Sequence[float] | None) -> tuple[float, ...]:
+    """Return the weights of this start.
+
+    Raises:
+        ConfigError: One is not in the sweep.
+    """
+    swept = config.sweep.guidance_weights
+    if weights is None:
+        return swept
+    for weight in weights:
+        if weight not in swept:
+            known = ", ".join(f"{known:g}" for known in swept)
+            raise ConfigError(f"weight {weight:g} is not in the sweep ({known}); add it to sweep.guidance_weights")
+    return tuple(weight for weight in swept if weight in weights)
 
 
 def _continues(config: RunConfig, out: Path) -> bool:

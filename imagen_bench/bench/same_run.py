@@ -14,11 +14,13 @@ _FREE_KEYS = ("model.options.batch_size",)
 """Config keys that move neither a pixel nor a score and so may change between two starts of a run."""
 
 
-def config_differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+def config_differences(
+    there: Mapping[str, Any], asked: Mapping[str, Any], places: tuple[str, str] = ("in the folder", "asked")
+) -> list[str]:
     """Say how two nested records differ: "sweep.guidance_weights: [1, 2] in the folder, [1, 2, 3] asked"."""
     old, new = flatten(there), flatten(asked)
     return [
-        f"{key}: {_shown(old, key)} in the folder, {_shown(new, key)} asked"
+        f"{key}: {_shown(old, key)} {places[0]}, {_shown(new, key)} {places[1]}"
         for key in sorted(set(old) | set(new))
         if old.get(key) != new.get(key)
     ]

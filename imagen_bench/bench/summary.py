@@ -43,7 +43,7 @@ def summary_text(folder: RunFolder) -> str:
         cells = [_cell(by_metric.loc[metric]) if metric in by_metric.index else "-" for metric in metrics]
         table.append([f"{weight:g}", *cells, f"{int(rows['n'].max())}"])
     paths = [f"{name:8} {path}" for name, path in _paths(folder).items()]
-    return "\n".join([*_aligned(table), *(f"note: {note}" for note in _notes(folder)), "", *paths])
+    return "\n".join([*aligned(table), *(f"note: {note}" for note in _notes(folder)), "", *paths])
 
 
 def _notes(folder: RunFolder) -> list[str]:
@@ -68,7 +68,8 @@ def _cell(row: pd.Series[Any]) -> str:
     return f"{value:.4g}{interval}"
 
 
-def _aligned(table: list[list[str]]) -> list[str]:
+def aligned(table: list[list[str]]) -> list[str]:
+    """Return the rows of a table with their columns padded to one width each."""
     widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "score": "imagen_bench.cli.score:command",
     "report": "imagen_bench.cli.report:command",
     "pareto": "imagen_bench.cli.pareto:command",
+    "compare": "imagen_bench.cli.compare:command",
     "drawbench": "imagen_bench.cli.drawbench:command",
     "prompts": "imagen_bench.cli.prompts:command",
     "models": "imagen_bench.cli.models:command",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,11 +13,25 @@ from imagen_bench.cli.interrupt import one_line_on_interrupt
 
 if TYPE_CHECKING:
     from imagen_bench.bench.run import RunPlan
+    from imagen_bench.bench.run_folder import RunFolder
     from imagen_bench.config import RunConfig
 
 
+class Weights(click.ParamType[Any]):
+    """Guidance weights separated by commas, such as `1,2,4`."""
+
+    name = "weights"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Return the weights as numbers."""
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers such as 1,2,4", param, ctx)
+
+
 @click.command(name="run")
-@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder. Default: runs/<name of the config>.")
 @click.option(
     "--set",
@@ -27,6 +41,13 @@ if TYPE_CHECKING:
     help='As in the file: --set "sweep.guidance_weights=[1,2]".',
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Use the first N prompts only (recorded in the run).")
+@click.option(
+    "--weights",
+    type=Weights(),
+    metavar="W,W,...",
+    help="Make only these weights of the sweep now; another start makes the others.",
+)
+@click.option("--variant", "variants", multiple=True, metavar="NAME", help="Run only this variant of a study.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; open no model, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -34,37 +55,74 @@ def command(
     out: Path | None,
     overrides: tuple[str, ...],
     limit: int | None,
+    weights: tuple[float, ...] | None,
+    variants: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Run the benchmark that the TOML file CONFIG describes, or continue it.
 
+    CONFIG may be one that ships, such as imagen-emoji/studies/thresholding.toml. One with [variants] is a study:
+    each variant becomes a run in a folder of its own below OUT.
+
     The same command continues an interrupted run. A folder that holds another run is refused; guidance
-    weights may be added to the sweep.
+    weights may be added to the sweep, and only the new ones are made.
     """
-    from imagen_bench.config import load_config
+    from imagen_bench.bench.variants import is_study
+    from imagen_bench.cli.study import execute_study
+    from imagen_bench.config import load_config, read_toml
 
+    file = _config_file(config)
     with one_line_on_interrupt():
-        execute(load_config(config, overrides), out, limit, dry_run=dry_run, as_json=as_json)
+        if is_study(read_toml(file)):
+            execute_study(file, overrides, variants, out, limit, weights, dry_run=dry_run, as_json=as_json)
+            return
+        if variants:
+            raise click.BadParameter(f"{file} has no variants", param_hint="--variant")
+        loaded = load_config(file, overrides)
+        execute(loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights)
 
 
-def execute(config: RunConfig, out: Path | None, limit: int | None, *, dry_run: bool, as_json: bool) -> None:
+def execute(
+    config: RunConfig,
+    out: Path | None,
+    limit: int | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    weights: tuple[float, ...] | None = None,
+) -> None:
     """Do what the commands `run` and `demo` share: run or plan a config, and print the outcome."""
-    from imagen_bench.bench.run import plan_run, run_benchmark
+    from imagen_bench.bench.run import run_benchmark
     from imagen_bench.bench.summary import summary_json, summary_text
-    from imagen_bench.cli.outputs import OUTPUTS, output_names
+    from imagen_bench.cli.outputs import OUTPUTS
 
     out = out or Path("runs") / config.name
     if dry_run:
-        plan = plan_run(config, out, limit)
-        plan = replace(plan, stages=(*plan.stages, *output_names(config)))
-        click.echo(json.dumps(asdict(plan), indent=2) if as_json else _plan_text(plan))
+        plan = plan_with_outputs(config, out, limit, weights)
+        click.echo(json.dumps(asdict(plan), indent=2) if as_json else plan_text(plan) + f"\n{DRY_RUN}")
         return
-    folder = run_benchmark(config, out, limit, progress=True, outputs=OUTPUTS)
+    folder = run_benchmark(config, out, limit, progress=True, outputs=OUTPUTS, weights=weights)
     click.echo(json.dumps(summary_json(folder), indent=2) if as_json else summary_text(folder))
+    say_what_is_missing(folder)
 
 
-def _plan_text(plan: RunPlan) -> str:
+DRY_RUN = "dry run: nothing was written"
+
+
+def plan_with_outputs(
+    config: RunConfig, out: Path, limit: int | None, weights: tuple[float, ...] | None = None
+) -> RunPlan:
+    """Return what a run would do, the outputs that the commands add among its stages."""
+    from imagen_bench.bench.run import plan_run
+    from imagen_bench.cli.outputs import output_names
+
+    plan = plan_run(config, out, limit, weights)
+    return replace(plan, stages=(*plan.stages, *output_names(config)))
+
+
+def plan_text(plan: RunPlan) -> str:
+    """Say a plan in lines for a terminal."""
     weights = ", ".join(f"{weight:g}" for weight in plan.guidance_weights)
     state = "continued" if plan.continues else "new"
     counts = f"{plan.prompts:,} prompts x {plan.samples_per_prompt} samples x {len(plan.guidance_weights)} weights"
@@ -74,6 +132,33 @@ def _plan_text(plan: RunPlan) -> str:
             f"weights  {weights}",
             f"images   {plan.images:,} ({counts}), {plan.images_done:,} there already",
             f"stages   {', '.join(plan.stages)}",
-            "dry run: nothing was written",
         ]
     )
+
+
+def say_what_is_missing(folder: RunFolder) -> None:
+    """Tell on stderr which weights of the sweep are not made yet, and what waits for them."""
+    from imagen_bench.bench.run import missing_weights
+
+    missing = missing_weights(folder)
+    if missing:
+        listed = ",".join(f"{weight:g}" for weight in missing)
+        click.echo(f"not made yet: --weights {listed}; gallery, sheets and report follow when they are", err=True)
+
+
+def _config_file(config: Path) -> Path:
+    """Return a configuration's file: the path itself, or one that ships below models/."""
+    from imagen_bench.assets import asset
+    from imagen_bench.errors import AssetError
+
+    if config.is_file():
+        return config
+    try:
+        shipped = asset(f"models/{config.as_posix()}")
+    except AssetError:
+        shipped = config
+    if not shipped.is_file():
+        raise click.BadParameter(
+            f"no file {str(config)!r} here, and no configuration of that name ships", param_hint="CONFIG"
+        )
+    return shipped

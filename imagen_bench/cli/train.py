@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagen_bench.cli.interrupt import EXIT_INTERRUPTED
+from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
     from imagen_bench.tiny.jobs import TrainConfig
@@ -35,7 +36,7 @@ def command(
     config: Path, resume: bool, init_from: str | None, data: str | None, out: str | None,
     overrides: tuple[str, ...], download: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train what CONFIG describes: a stage, a text encoder or a scorer.
+    """Train what CONFIG describes: a stage, a text encoder or a scorer; a stage also on many GPUs, under torchrun.
 
     A stage writes stage/ (weights for sampling), state.safetensors (to resume from), loss.csv, and as the configuration
     asks validation.csv and samples/.
@@ -55,7 +56,8 @@ def command(
     except KeyboardInterrupt:
         click.echo("interrupted; run the same command with --resume to continue", err=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
-    click.echo(json.dumps({"out": str(folder)}) if as_json else f"trained: {folder}")
+    if join_workers().is_main:
+        click.echo(json.dumps({"out": str(folder)}) if as_json else f"trained: {folder}")
 
 
 def _train(job: TrainConfig, resume: bool, download: bool) -> Path:
@@ -65,7 +67,8 @@ def _train(job: TrainConfig, resume: bool, download: bool) -> Path:
     from imagen_bench.tiny.jobs import run_training
 
     total = job.recipe.steps if job.recipe else (job.encoder or job.scorer).steps  # type: ignore[union-attr]
-    with tqdm(total=total, unit="step", desc=job.task, mininterval=5.0) as bar:
+    main = join_workers().is_main
+    with tqdm(total=total, unit="step", desc=job.task, mininterval=5.0, disable=not main) as bar:
 
         def on_step(step: int, loss: float) -> None:
             if not bar.n:
@@ -77,5 +80,5 @@ def _train(job: TrainConfig, resume: bool, download: bool) -> Path:
             bar.set_postfix({key: f"{value:.4g}" for key, value in row.items()}, refresh=False)
             bar.update(int(row["step"]) - bar.n)
 
-        with locked(Path(job.out)) if job.task == "stage" else nullcontext():
+        with locked(Path(job.out)) if main and job.task == "stage" else nullcontext():
             return run_training(job, resume, on_log, on_step, download)

@@ -13,13 +13,15 @@ from imagen_bench.data.emoji_world import EmojiWorld, Scene, WorldConfig
 Batches = Callable[[int], tuple[torch.Tensor, list[str]]]
 
 
-def emoji_batches(root: Path, config: WorldConfig, batch_size: int, resolution: int = 64, seed: int = 0) -> Batches:
-    """Step -> (images uint8 NCHW of `resolution`, captions) of the trained concepts."""
+def emoji_batches(
+    root: Path, config: WorldConfig, batch_size: int, resolution: int = 64, seed: int = 0, share: slice = slice(None)
+) -> Batches:
+    """Step -> (images uint8 NCHW of `resolution`, captions) of the trained concepts; `share` picks rows of them."""
     world = EmojiWorld(root, config)
 
     def batch(step: int) -> tuple[torch.Tensor, list[str]]:
         rng = np.random.default_rng((seed, step))
-        return draw_scenes([(world, world.scene(rng)) for _ in range(batch_size)], resolution)
+        return draw_scenes([(world, world.scene(rng)) for _ in range(batch_size)][share], resolution)
 
     return batch
 

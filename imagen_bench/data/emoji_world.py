@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -89,18 +89,26 @@ class WorldConfig:
     def read(cls, path: Path) -> WorldConfig:
         """Reads a world.toml; unknown keys, kinds and styles are refused."""
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        unknown = set(data) - {"styles", "concepts", "mix", "style_rate"}
-        kinds, styles = set(data.get("mix", {})) - set(KINDS), set(data.get("styles", ())) - set(SOURCES)
-        for what, wrong in (("key", unknown), ("scene kind", kinds), ("style", styles)):
-            if wrong:
-                raise ConfigError(
-                    f"{path}: unknown {what} {sorted(wrong)[0]!r}: models/imagen-emoji/world.toml shows what there is"
-                )
+        _refuse_unknown(path, "key", set(data) - {"styles", "concepts", "mix", "style_rate"})
+        _refuse_unknown(path, "style", set(data.get("styles", ())) - set(SOURCES))
+        _refuse_unknown(path, "scene kind", set(data.get("mix", {})) - set(KINDS))
         return cls(
             tuple(data["styles"]),
             tuple(data["concepts"]),
             dict(data["mix"]),
             float(data.get("style_rate", 0.3)),
+        )
+
+    def with_mix(self, mix: dict[str, float]) -> WorldConfig:
+        """The same world with other shares of the scene kinds; a kind that is not named is not drawn."""
+        _refuse_unknown("data.mix", "scene kind", set(mix) - set(KINDS))
+        return replace(self, mix=dict(mix))
+
+
+def _refuse_unknown(source: Path | str, what: str, unknown: set[str]) -> None:
+    if unknown:
+        raise ConfigError(
+            f"{source}: unknown {what} {sorted(unknown)[0]!r}: models/imagen-emoji/world.toml shows what there is"
         )
 
 

@@ -16,8 +16,9 @@ Batches = Callable[[int], tuple[torch.Tensor, list[str]]]
 
 
 def picture_batches(
-    source: PictureSource, batch_size: int, resolution: int, seed: int = 0, rows: Sequence[int] | None = None
-) -> Batches:
+    source: PictureSource, batch_size: int, resolution: int, seed: int = 0, rows: Sequence[int] | None = None,
+    share: slice = slice(None),
+) -> Batches:  # fmt: skip
     """Step -> (images uint8 NCHW of `resolution`, captions), every picture once an epoch in a new order.
 
     Pictures are cut to their middle square and resized with antialiasing; a picture with several captions
@@ -29,6 +30,7 @@ def picture_batches(
         resolution: side of the pictures, in pixels.
         seed: of the orders and of the choice among captions.
         rows: places in the source that are used, all of them where it is None.
+        share: which rows of each batch are read, for a worker that gets its part of them.
     """
     used = range(len(source)) if rows is None else rows
 
@@ -41,9 +43,9 @@ def picture_batches(
         rng = np.random.default_rng((seed, step, 2))
         places = [divmod(step * batch_size + offset, len(used)) for offset in range(batch_size)]
         chosen = [used[order(epoch)[place]] for epoch, place in places]
-        images = torch.stack([square(source.picture(index), resolution) for index in chosen])
         texts = [source.captions(index) for index in chosen]
-        return images, [captions[int(rng.integers(len(captions)))] for captions in texts]
+        captions = [several[int(rng.integers(len(several)))] for several in texts]
+        return torch.stack([square(source.picture(index), resolution) for index in chosen[share]]), captions[share]
 
     return batch
 

@@ -29,10 +29,11 @@ from imagen_bench.human.statistics.preferences import (
     scores,
 )
 from imagen_bench.human.statistics.ratings import Ratings, answers_to_ratings
-from imagen_bench.human.statistics.significance import cluster_t_p, holm
+from imagen_bench.human.statistics.significance import cluster_t_p
 from imagen_bench.human.unblind import PAIR_MODES, SCALES, UNABLE, StudyAnswers
 from imagen_bench.metrics.base import FloatArray
 from imagen_bench.metrics.intervals import Interval
+from imagen_bench.metrics.multiple_tests import holm
 
 Row = dict[str, Any]
 _MIN_ARMS_BRADLEY_TERRY = 3

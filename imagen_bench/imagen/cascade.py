@@ -123,7 +123,7 @@ def sample_stage(
         guidance = Guidance(guidance_weight, sampling.guidance_interval)
         parts.append(
             _draw(
-                network, stage, sampling, TextBatch(text.tokens[rows], text.mask[rows]), seeds[rows], guidance,
+                network, stage, sampling, text.rows(rows), seeds[rows], guidance,
                 None if low_res is None else low_res[rows], size, tiling,
             )
         )  # fmt: skip

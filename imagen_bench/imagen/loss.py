@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -14,10 +16,32 @@ MAX_FACTOR = 1e4
 """Largest factor between the error of a network's own target and the error that is asked for."""
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows `start` to `stop` of a batch of `total`, which goes through the network in several parts or processes."""
+
+    start: int
+    stop: int
+    total: int
+
+    def of(self, values: Tensor) -> Tensor:
+        """These rows of a tensor that holds all of them."""
+        return values[self.start : self.stop]
+
+    def parts(self, count: int) -> list[Rows]:
+        """`count` runs of equal length that together are these rows."""
+        size = -(-(self.stop - self.start) // count)
+        starts = range(self.start, self.stop, size)
+        return [Rows(start, min(start + size, self.stop), self.total) for start in starts]
+
+
 def diffusion_loss(
-    network: nn.Module, stage: StageConfig, x: Tensor, text: TextBatch, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Weighted squared error of one batch.
+    network: nn.Module, stage: StageConfig, x: Tensor, text: TextBatch, generator: torch.Generator,
+    rows: Rows | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Weighted squared error of one batch, or of some rows of one.
+
+    The noise of a row does not depend on which rows come with it: a batch gives the same losses in parts.
 
     Args:
         network: a U-Net of the stage.
@@ -25,27 +49,41 @@ def diffusion_loss(
         x: images (N,3,H,W) float32 in [-1, 1]; for super-resolution at the high resolution, full or cropped.
         text: embeddings of the captions; a share `text_drop` becomes the null condition here.
         generator: CPU generator of all randomness, so that a step can be repeated.
+        rows: which rows of their batch x and text are; all of it where it is None.
 
     Returns:
         Loss of each sample (N,), and its time t (N,).
     """
-    n, device = len(x), x.device
-    t = ((torch.rand((), generator=generator) + torch.arange(n) / n) % 1.0)[torch.randperm(n, generator=generator)].to(
-        device
-    )
+    rows = rows or Rows(0, len(x), len(x))
+    n, device = rows.total, x.device
+    strata = (torch.rand((), generator=generator) + torch.arange(n) / n) % 1.0
+    t = rows.of(strata[torch.randperm(n, generator=generator)]).to(device)
     log_snr = stage.diffusion.noise_schedule().log_snr(t)
-    eps = torch.randn(x.shape, generator=generator).to(x)
-    text = text.dropped((torch.rand(n, generator=generator) < stage.text_drop).to(device))
+    noise = _RowNoise(n, rows, generator)
+    eps = noise.like(x)
+    text = text.dropped(rows.of(torch.rand(n, generator=generator) < stage.text_drop).to(device))
     low_res, aug_log_snr = None, None
     if stage.low_res_size is not None:
-        aug_level = torch.rand(n, generator=generator).to(x) * stage.aug_level_max
+        aug_level = rows.of(torch.rand(n, generator=generator)).to(x) * stage.aug_level_max
         small = downscale(x, stage.enlargement)
-        noise = torch.randn(small.shape, generator=generator).to(x)
-        low_res, aug_log_snr = low_res_input(small, aug_level, noise, stage.enlargement)
+        low_res, aug_log_snr = low_res_input(small, aug_level, noise.like(small), stage.enlargement)
     output = network(diffuse(x, eps, log_snr), log_snr, text.tokens, text.mask, low_res, aug_log_snr)
     target = target_of(stage.diffusion.prediction, x, eps, log_snr)
     error = (output.to(target.dtype) - target).square().flatten(1).mean(1)
     return error * loss_weight(stage.diffusion, log_snr), t
+
+
+class _RowNoise:
+    """Normal noise for rows of a batch, each from a generator of its own, so that no other row need be drawn."""
+
+    def __init__(self, total: int, rows: Rows, generator: torch.Generator) -> None:
+        seeds = rows.of(torch.randint(2**62, (total,), generator=generator))
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
+
+    def like(self, x: Tensor) -> Tensor:
+        """Standard normal noise in the shape, precision and place of N...; later calls give other noise."""
+        drawn = [torch.randn(x.shape[1:], generator=generator) for generator in self._generators]
+        return torch.stack(drawn).to(x)
 
 
 def loss_weight(diffusion: DiffusionConfig, log_snr: Tensor) -> Tensor:

@@ -42,6 +42,10 @@ class TextBatch:
         keep = ~drop.to(self.mask.device)[:, None]
         return TextBatch(self.tokens * keep[..., None], self.mask & keep)
 
+    def rows(self, chosen: slice) -> TextBatch:
+        """Some rows of the batch."""
+        return TextBatch(self.tokens[chosen], self.mask[chosen])
+
     def null(self) -> TextBatch:
         """The null condition in this batch's shape."""
         return TextBatch(torch.zeros_like(self.tokens), torch.zeros_like(self.mask))

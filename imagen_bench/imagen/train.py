@@ -9,29 +9,31 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from imagen_bench.errors import ModelError
 from imagen_bench.imagen.checkpoint import check_weights, save_stage
 from imagen_bench.imagen.config import StageConfig
 from imagen_bench.imagen.efficient_unet import build_unet
-from imagen_bench.imagen.loss import diffusion_loss
+from imagen_bench.imagen.loss import Rows, diffusion_loss
 from imagen_bench.imagen.text import TextBatch, TextEncoder
 from imagen_bench.imagen.train_log import LOSS_COLUMNS, VALIDATION_COLUMNS, Board, Table, thirds
 from imagen_bench.imagen.train_monitor import noise_level_losses, sample_grid
-from imagen_bench.imagen.train_parts import NetworkPass, parts_of, random_crop
+from imagen_bench.imagen.train_parts import NetworkPass, random_crop
 from imagen_bench.imagen.train_recipe import (
     RecipeConfig,
     SamplesConfig,
     check_crop,
     learning_rate,
     make_optimiser,
+    share_of,
 )
 from imagen_bench.imagen.train_state import (
     STAGE,
@@ -42,6 +44,7 @@ from imagen_bench.imagen.train_state import (
     write_record,
 )
 from imagen_bench.images import to_model, write_png
+from imagen_bench.workers import Workers
 
 Batches = Callable[[int], tuple[Tensor, list[str]]]
 
@@ -69,21 +72,24 @@ class Trainer:
     Args:
         stage: the stage to train.
         recipe: optimisation.
-        batches: step -> (images uint8 NCHW, captions); must depend on the step alone.
+        batches: step -> (images uint8 NCHW, captions), of several workers each its rows (`share`); must depend on
+            the step alone.
         encoder: the frozen text encoder.
         out: folder of the training run: `stage/` (EMA weights for sampling), `state.safetensors`, `loss.csv`,
             `validation.csv`, `samples/`.
         device: where the network runs.
-        monitoring: what else to record.
+        monitoring: what else to record; the main worker alone does.
+        workers: the processes that share each batch. Their gradients are averaged (DistributedDataParallel), so the
+            losses are those of one process with the same batch.
 
     Raises:
         ModelError: the text encoder does not fit the stage.
-        ConfigError: the recipe's crop does not, or its optimiser is not there.
+        ConfigError: the recipe's crop does not, its batch cannot be shared equally, or its optimiser is not there.
     """
 
     def __init__(
         self, stage: StageConfig, recipe: RecipeConfig, batches: Batches, encoder: TextEncoder, out: Path,
-        device: torch.device | str = "cpu", monitoring: Monitoring | None = None,
+        device: torch.device | str = "cpu", monitoring: Monitoring | None = None, workers: Workers | None = None,
     ) -> None:  # fmt: skip
         if encoder.dim != stage.unet.text_dim:
             raise ModelError(
@@ -91,12 +97,15 @@ class Trainer:
                 f"the stage {stage.name} expects {stage.unet.text_dim}"
             )
         check_crop(recipe, stage)
+        self.workers = workers or Workers()
+        self.share = share_of(recipe, self.workers)
         torch.manual_seed(recipe.seed)
         self.stage, self.recipe, self.batches, self.encoder, self.out = stage, recipe, batches, encoder, out
         self.device, self.monitoring = torch.device(device), monitoring or Monitoring()
         self.network = build_unet(stage.unet).to(self.device)
         self.ema = self._current()
         self.optimiser = make_optimiser(recipe, self.network.parameters())
+        self._passed = NetworkPass(_synchronised(self.network, self.workers), recipe.precision)
         self.step, self.seconds = 0, 0.0
         self._losses = Table(out / "loss.csv", LOSS_COLUMNS)
         self._validation = Table(out / "validation.csv", VALIDATION_COLUMNS)
@@ -118,16 +127,22 @@ class Trainer:
             loss = self._train_step()
             self.step += 1
             self.seconds += time.monotonic() - started
-            if self.step % self.recipe.log_every == 0:
-                self._log()
-            if self._due(self.recipe.validate_every) and self.monitoring.validation is not None:
-                self._validate(self.monitoring.validation)
-            if self.monitoring.samples is not None and self._due(self.monitoring.samples.every):
-                self._sample(self.monitoring.samples)
-            if self._due(self.recipe.checkpoint_every):
-                self.save()
+            if self.workers.is_main:
+                self._record()
             if on_step is not None:
                 on_step(self.step, loss)
+        self.workers.wait()
+
+    def _record(self) -> None:
+        """Logs, validates, samples and saves where the step asks for it."""
+        if self.step % self.recipe.log_every == 0:
+            self._log()
+        if self._due(self.recipe.validate_every) and self.monitoring.validation is not None:
+            self._validate(self.monitoring.validation)
+        if self.monitoring.samples is not None and self._due(self.monitoring.samples.every):
+            self._sample(self.monitoring.samples)
+        if self._due(self.recipe.checkpoint_every):
+            self.save()
 
     def _due(self, every: int | None) -> bool:
         return every is not None and (self.step % every == 0 or self.step == self.recipe.steps)
@@ -135,19 +150,21 @@ class Trainer:
     def _train_step(self) -> float:
         recipe = self.recipe
         seed = recipe.seed * 1_000_003 + self.step
-        torch.manual_seed(seed)  # dropout draws from the global generator
+        torch.manual_seed(seed + self.workers.rank)  # dropout draws from the global generator
         generator = torch.Generator().manual_seed(seed)
-        x, text = self._inputs(self.batches, self.step, generator)
+        x, text = self._inputs(self.batches, self.step, generator, self.share)
         drawn = generator.get_state()
         self.optimiser.zero_grad(set_to_none=True)
-        seen: list[tuple[Tensor, Tensor]] = []
-        for rows in parts_of(len(x), recipe.accumulate):
+        seen = torch.zeros(2, self.share.total)
+        for rows in self.share.parts(recipe.accumulate):
             generator.set_state(drawn)
-            network = NetworkPass(self.network, recipe.precision, rows)
-            losses, times = diffusion_loss(network, self.stage, x, text, generator)
-            (losses[rows].sum() / len(x)).backward()
-            seen.append((losses[rows].detach().cpu(), times[rows].cpu()))
-        losses, times = (torch.cat(column) for column in zip(*seen, strict=True))
+            with self._last_part_synchronises(rows):
+                here = slice(rows.start - self.share.start, rows.stop - self.share.start)
+                losses, times = diffusion_loss(self._passed, self.stage, x[here], text.rows(here), generator, rows)
+                (losses.sum() * (self.workers.count / rows.total)).backward()
+            seen[:, rows.start : rows.stop] = torch.stack([losses.detach().cpu(), times.cpu()])
+        self.workers.add_up(seen)
+        losses, times = seen
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip).cpu()
         mean = losses.mean().item()
         self._check_finite(mean, norm.item())
@@ -159,11 +176,20 @@ class Trainer:
             self._seen[name] = torch.cat([self._seen[name], values]) if name in self._seen else values
         return mean
 
-    def _inputs(self, batches: Batches, index: int, generator: torch.Generator) -> tuple[Tensor, TextBatch]:
+    def _last_part_synchronises(self, rows: Rows) -> AbstractContextManager[None]:
+        """Gradients are exchanged once a step: in the backward pass of the worker's last part."""
+        network = self._passed.network
+        if isinstance(network, DistributedDataParallel) and rows.stop < self.share.stop:
+            return network.no_sync()
+        return nullcontext()
+
+    def _inputs(
+        self, batches: Batches, index: int, generator: torch.Generator, rows: Rows | None = None
+    ) -> tuple[Tensor, TextBatch]:
         pixels, captions = batches(index)
         x = to_model(pixels)
         if self.recipe.crop is not None:
-            x = random_crop(x, self.recipe.crop, generator, self.stage.enlargement)
+            x = random_crop(x, self.recipe.crop, generator, self.stage.enlargement, rows)
         return x.to(self.device), self.encoder(captions).to(self.device)
 
     def _check_finite(self, loss: float, norm: float) -> None:
@@ -297,3 +323,8 @@ class Trainer:
         check_weights(self.network, weights, str(source))
         self.network.load_state_dict(weights)
         self.ema = self._current()
+
+
+def _synchronised(network: nn.Module, workers: Workers) -> nn.Module:
+    """The network, with its gradients averaged over the workers where there are several."""
+    return network if workers.alone else DistributedDataParallel(network, broadcast_buffers=False)

@@ -11,7 +11,9 @@ from torch import nn
 
 from imagen_bench.errors import ConfigError
 from imagen_bench.imagen.config import Frozen, StageConfig
+from imagen_bench.imagen.loss import Rows
 from imagen_bench.imagen.samplers import SamplerKind
+from imagen_bench.workers import Workers
 
 OptimiserKind = Literal["adamw", "adafactor"]
 
@@ -104,6 +106,21 @@ def check_crop(recipe: RecipeConfig, stage: StageConfig) -> None:
             f"recipe.crop is {recipe.crop}: expected at most stage.image_size {stage.image_size}, a multiple of "
             f"{stage.unet.factor} (which the U-Net halves by) and of {grid} (pixels a low-resolution pixel)"
         )
+
+
+def share_of(recipe: RecipeConfig, workers: Workers) -> Rows:
+    """The rows of each batch that a worker's own pictures are.
+
+    Raises:
+        ConfigError: the batch does not divide into equal parts for all workers.
+    """
+    parts = workers.count * recipe.accumulate
+    if recipe.batch_size % parts:
+        raise ConfigError(
+            f"recipe.batch_size {recipe.batch_size} does not divide among {workers.count} workers with accumulate = "
+            f"{recipe.accumulate}: expected a multiple of {parts}"
+        )
+    return Rows(0, recipe.batch_size, recipe.batch_size).parts(workers.count)[workers.rank]
 
 
 def learning_rate(recipe: RecipeConfig, step: int) -> float:

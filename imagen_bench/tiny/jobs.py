@@ -28,10 +28,11 @@ from imagen_bench.imagen.config import Frozen, StageConfig
 from imagen_bench.imagen.text import TextEncoder
 from imagen_bench.imagen.train import Batches, Monitoring, Trainer
 from imagen_bench.imagen.train_log import tensorboard
-from imagen_bench.imagen.train_recipe import RecipeConfig, SamplesConfig
+from imagen_bench.imagen.train_recipe import RecipeConfig, SamplesConfig, share_of
 from imagen_bench.imagen.train_state import STAGE, STATE
 from imagen_bench.tiny.scorer import ScorerConfig, train_scorer
 from imagen_bench.tiny.text_encoder import TextEncoderConfig, train_text_encoder
+from imagen_bench.workers import join_workers
 
 Log = Callable[[dict[str, float]], None]
 OnStep = Callable[[int, float], None]
@@ -47,6 +48,7 @@ class DataConfig(Frozen):
             pictures below the folder `root`; "csv" those that the .csv or .jsonl file `root` names; "parquet" the rows
             of a .parquet file or a folder of them; "dataset" a dataset of the `datasets` library by folder or hub id.
         world: name of a shipped asset or a path.
+        mix: how often each kind of scene is drawn, in place of the world's own shares.
         captions: caption file of a folder; where it is not given, one in the folder or a text file beside each picture.
         split: of a dataset.
         image_column: column of pictures, of parquet files and datasets; found by its usual names if not given.
@@ -58,6 +60,7 @@ class DataConfig(Frozen):
     kind: Literal["emoji", "folder", "csv", "parquet", "dataset"] = "emoji"
     root: str
     world: str = "models/imagen-emoji/world.toml"
+    mix: dict[str, float] | None = None
     captions: str | None = None
     split: str = "train"
     image_column: str | None = None
@@ -128,6 +131,8 @@ def run_training(
         return _train_stage(config, out, resume, on_step, download)
     if resume:
         raise ConfigError(f"--resume works for stages; a {config.task} trains in minutes: start it again without")
+    if not join_workers().alone:
+        raise ConfigError(f"task {config.task!r} trains in one process: start it without torchrun")
     if config.data.kind != "emoji":
         raise ConfigError(f'task {config.task!r} trains on data.kind = "emoji" only, found {config.data.kind!r}')
     root, world = Path(config.data.root), _world(config.data)
@@ -140,7 +145,7 @@ def run_training(
 
 
 def stage_batches(
-    data: DataConfig, batch_size: int, resolution: int, download: bool = False
+    data: DataConfig, batch_size: int, resolution: int, download: bool = False, share: slice = slice(None)
 ) -> tuple[Batches, Batches | None]:
     """Batches to train on, and to validate on where there are any.
 
@@ -149,18 +154,18 @@ def stage_batches(
         batch_size: pictures a batch.
         resolution: their side in pixels.
         download: allow a dataset's hub id to be fetched.
+        share: the rows of each training batch that this worker gets.
 
     Raises:
         InputError: the data cannot be read, or is less than what is held out.
     """
     if data.kind == "emoji":
         root, world = Path(data.root), _world(data)
-        seeds = (data.seed, data.seed + VALIDATION_SEED)
-        train, validation = (emoji_batches(root, world, batch_size, resolution, seed) for seed in seeds)
-        return train, validation
+        train = emoji_batches(root, world, batch_size, resolution, data.seed, share)
+        return train, emoji_batches(root, world, batch_size, resolution, data.seed + VALIDATION_SEED)
     source = _picture_source(data, download)
     rows, held_out = split_rows(len(source), data.held_out, data.seed)
-    train = picture_batches(source, batch_size, resolution, data.seed, rows)
+    train = picture_batches(source, batch_size, resolution, data.seed, rows, share)
     return train, held_out_batches(source, batch_size, resolution, held_out) if held_out else None
 
 
@@ -173,7 +178,10 @@ def _train_stage(config: TrainConfig, out: Path, resume: bool, on_step: OnStep |
         raise ConfigError(
             f"{out} holds a training at {state.name} already: continue it with --resume, or give another --out"
         )
-    batches, validation = stage_batches(config.data, recipe.batch_size, stage.image_size, download)
+    workers = join_workers()
+    rows = share_of(recipe, workers)
+    share = slice(rows.start, rows.stop)
+    batches, validation = stage_batches(config.data, recipe.batch_size, stage.image_size, download, share)
     if recipe.validate_every is not None and validation is None:
         raise ConfigError("recipe.validate_every needs pictures to validate on: set data.held_out to their number")
     encoder = TextEncoder(_encoder_source(config.text_encoder), stage.text_length, device=config.device)
@@ -183,12 +191,12 @@ def _train_stage(config: TrainConfig, out: Path, resume: bool, on_step: OnStep |
         "init_from": config.init_from,
     }
     monitoring = Monitoring(validation, config.samples, record=record)
-    trainer = Trainer(stage, recipe, batches, encoder, out, config.device, monitoring)
+    trainer = Trainer(stage, recipe, batches, encoder, out, config.device, monitoring, workers)
     if resume:
         trainer.resume()
     elif config.init_from is not None:
         trainer.start_from(Path(config.init_from))
-    if config.tensorboard:
+    if config.tensorboard and workers.is_main:
         trainer.monitoring = replace(monitoring, board=tensorboard(out / "tensorboard", trainer.step))
     trainer.fit(on_step)
     return out / STAGE
@@ -207,7 +215,8 @@ def _picture_source(data: DataConfig, download: bool) -> PictureSource:
 
 def _world(data: DataConfig) -> WorldConfig:
     path = Path(data.world)
-    return WorldConfig.read(path if path.is_file() else asset(data.world))
+    world = WorldConfig.read(path if path.is_file() else asset(data.world))
+    return world if data.mix is None else world.with_mix(data.mix)
 
 
 def _encoder_source(name: str | None) -> str:

@@ -1,7 +1,7 @@
 """The networks that `imagen_speed.py` compares: ours and other implementations, built to one shape.
 
-Each builder imports its library, so that one which is missing leaves the others alone. Depth, widths, attention
-resolutions and text length are the same; everything else is the library's own default.
+Each builder imports its library, so that one which is missing leaves the others alone. Widths, attention resolutions
+and text length are the same, and depth or block list; everything else is the library's own default.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ class Shape:
     """A network to build.
 
     Attributes:
-        name: "base" (64x64) or "efficient" (super-resolution to 256x256).
+        name: "base" and "base-list" (64x64), or "efficient" (super-resolution to 256x256).
         size: side of the images in pixels.
-        blocks: residual blocks of each level on the way down, from the highest resolution on.
+        blocks: residual blocks of each level, from the highest resolution on, of networks with as many on the way up as
+            down and plain convolutions between the levels.
         attention: which levels attend to pixels and text.
+        adm_blocks: the same for networks of ADM's kind, which have one block more a level on the way up, and residual
+            blocks between the levels.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Shape:
     mults: tuple[int, ...]
     blocks: tuple[int, ...]
     attention: tuple[bool, ...]
+    adm_blocks: tuple[int, ...]
 
     @property
     def super_resolution(self) -> bool:
@@ -41,10 +45,21 @@ class Shape:
         return self.name == "efficient"
 
 
-BASE = Shape("base", 64, 4, 64, (1, 2, 3, 4), (2, 2, 2, 2), (False, False, True, True))
-EFFICIENT = Shape("efficient", 256, 1, 32, (1, 2, 4, 8), (2, 4, 8, 8), (False, False, False, True))
-QUICK_BASE = Shape("base", 32, 1, 32, (1, 2, 3, 4), (2, 2, 2, 2), (False, False, True, True))
-QUICK_EFFICIENT = Shape("efficient", 64, 1, 32, (1, 2, 4, 8), (2, 4, 8, 8), (False, False, False, True))
+# "base" compares networks of one depth: 18 residual blocks, or 20 where they are of ADM's kind. "base-list" gives all
+# the same list of blocks, which makes ADM's kind 28 blocks deep and doubles its work.
+MULTS, TWO, LOW_TWO = (1, 2, 3, 4), (2, 2, 2, 2), (False, False, True, True)
+SR_MULTS, SR_BLOCKS, LOWEST = (1, 2, 4, 8), (2, 4, 8, 8), (False, False, False, True)
+BASE = Shape("base", 64, 4, 64, MULTS, TWO, LOW_TWO, adm_blocks=(1, 1, 1, 1))
+BASE_LIST = Shape("base-list", 64, 4, 64, MULTS, TWO, LOW_TWO, adm_blocks=TWO)
+EFFICIENT = Shape("efficient", 256, 1, 32, SR_MULTS, SR_BLOCKS, LOWEST, adm_blocks=SR_BLOCKS)
+QUICK_BASE = Shape("base", 32, 1, 32, MULTS, TWO, LOW_TWO, adm_blocks=(1, 1, 1, 1))
+QUICK_EFFICIENT = Shape("efficient", 64, 1, 32, SR_MULTS, SR_BLOCKS, LOWEST, adm_blocks=SR_BLOCKS)
+RESIDUAL_BLOCKS = {"ResBlock", "ResnetBlock", "ResnetBlock2D"}
+
+
+def residual_blocks(network: nn.Module) -> int:
+    """How many residual blocks a network has, by the names that the implementations give them."""
+    return sum(type(module).__name__ in RESIDUAL_BLOCKS for module in network.modules())
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,7 @@ def ours(shape: Shape) -> Subject:
         kind="efficient" if shape.super_resolution else "base",
         dim=shape.dim,
         channel_mult=shape.mults,
-        blocks=shape.blocks,
+        blocks=shape.adm_blocks,
         attention=tuple("self+text" if attends else "none" for attends in shape.attention),
         text_dim=TEXT_DIM,
         low_res=shape.super_resolution,
@@ -200,7 +215,7 @@ def diffusers(shape: Shape) -> Subject:
         in_channels=3,
         out_channels=3,
         block_out_channels=tuple(shape.dim * mult for mult in shape.mults),
-        layers_per_block=shape.blocks[0],
+        layers_per_block=shape.adm_blocks[0],
         down_block_types=tuple("SimpleCrossAttnDownBlock2D" if on else "ResnetDownsampleBlock2D" for on in levels),
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
         up_block_types=tuple("SimpleCrossAttnUpBlock2D" if on else "ResnetUpsampleBlock2D" for on in levels[::-1]),
@@ -235,7 +250,7 @@ class Peer:
 
     build: Callable[[Shape], Subject]
     package: str
-    shapes: tuple[str, ...] = ("base", "efficient")
+    shapes: tuple[str, ...] = ("base", "base-list", "efficient")
 
     @property
     def version(self) -> str:
@@ -250,5 +265,5 @@ PEERS = {
     "imagen-bench": Peer(ours, "imagen-bench"),
     "lucidrains/imagen-pytorch": Peer(lucidrains, "imagen-pytorch"),
     "MinImagen": Peer(minimagen, "minimagen"),
-    "diffusers": Peer(diffusers, "diffusers", ("base",)),
+    "diffusers": Peer(diffusers, "diffusers", ("base", "base-list")),
 }

@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from imagen_peers import BASE, EFFICIENT, PEERS, QUICK_BASE, QUICK_EFFICIENT, Shape
+from imagen_peers import BASE, BASE_LIST, EFFICIENT, PEERS, QUICK_BASE, QUICK_EFFICIENT, Shape, residual_blocks
 from torch.utils.flop_counter import FlopCounterMode
 
 OURS = "imagen-bench"
 STEPS = 24
 REPEATS = {"forward": 5, "training": 3, "sampling": 1}
 COLUMNS = (
-    "implementation", "parameters, M", "GFLOP/img", "forward ms/img median (min)", "GFLOP/s",
+    "implementation", "residual blocks", "parameters, M", "GFLOP/img", "forward ms/img median (min)", "GFLOP/s",
     "forward + backward ms/img median (min)", "images/s, 24 steps, w = 3, median (max)", "peak RSS, GiB",
     "forward / ours",
 )  # fmt: skip
@@ -39,7 +39,7 @@ COLUMNS = (
 
 def shapes_of(quick: bool) -> dict[str, Shape]:
     """The shapes by name; small ones for a quick look at whether everything runs."""
-    return {shape.name: shape for shape in ((QUICK_BASE, QUICK_EFFICIENT) if quick else (BASE, EFFICIENT))}
+    return {shape.name: shape for shape in ((QUICK_BASE, QUICK_EFFICIENT) if quick else (BASE, BASE_LIST, EFFICIENT))}
 
 
 def measure(name: str, shape: Shape, threads: int, quick: bool) -> dict[str, Any]:
@@ -64,6 +64,7 @@ def measure(name: str, shape: Shape, threads: int, quick: bool) -> dict[str, Any
     training = seconds_of(step, repeats["training"])
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "residual_blocks": residual_blocks(network),
         "flop_per_image": counter.get_total_flops() / shape.batch,
         "note": subject.note,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -109,6 +110,7 @@ def summarise(name: str, shape: Shape, rounds: list[dict[str, Any]]) -> dict[str
         "implementation": name,
         "version": PEERS[name].version,
         "note": rounds[0]["note"],
+        "residual_blocks": rounds[0]["residual_blocks"],
         "parameters": rounds[0]["parameters"],
         "gflop_per_image": rounds[0]["flop_per_image"] / 1e9,
         "peak_rss_gib": max(row["peak_rss_bytes"] for row in rounds) / 2**30,
@@ -136,7 +138,7 @@ def to_markdown(shape: Shape, rows: list[dict[str, Any]]) -> str:
     """The table of a shape."""
     lines = [
         f"### {shape.name}, {shape.size}x{shape.size}, batch {shape.batch}, {shape.dim} channels x {shape.mults}, "
-        f"blocks {shape.blocks}",
+        f"blocks {shape.blocks}, {shape.adm_blocks} of ADM's kind",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",
@@ -146,6 +148,7 @@ def to_markdown(shape: Shape, rows: list[dict[str, Any]]) -> str:
         ratio = row.get("ratio_to_ours", {}).get("forward_ms")
         cells = [
             f"{row['implementation']} {row['version']} ({row['note']})",
+            str(row["residual_blocks"]),
             f"{row['parameters'] / 1e6:.1f}",
             f"{row['gflop_per_image']:.1f}",
             f"{row['forward_ms']:.0f} ({row['forward_ms_min']:.0f})",

@@ -18,8 +18,8 @@ def speed(monkeypatch):
 def test_rows_are_medians_and_extremes_of_all_rounds(speed):
     def measured(forward, training, sampling):
         return {
-            "parameters": 2_000_000, "flop_per_image": 3e9, "note": "", "peak_rss_bytes": 2**30, "forward": forward,
-            "training": training, "sampling": sampling,
+            "parameters": 2_000_000, "residual_blocks": 20, "flop_per_image": 3e9, "note": "",
+            "peak_rss_bytes": 2**30, "forward": forward, "training": training, "sampling": sampling,
         }  # fmt: skip
 
     mine = speed.summarise(
@@ -36,20 +36,22 @@ def test_rows_are_medians_and_extremes_of_all_rounds(speed):
         {"forward_ms": 2.0, "training_ms": 0.5, "peak_rss_gib": 1.0, "sampling": 2.25}
     )
     table = speed.to_markdown(speed.BASE, [mine, other])
-    assert "| 2.0 | 3.0 | 150 (100) | 20 | 750 (500) | 0.750 (1.000) | 1.00 | 1.00 |" in table
+    assert "| 20 | 2.0 | 3.0 | 150 (100) | 20 | 750 (500) | 0.750 (1.000) | 1.00 | 1.00 |" in table
 
 
 def test_our_row_is_measured(speed, monkeypatch):
     import torch
 
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    shape = speed.Shape("base", 16, 1, 16, (1, 2), (1, 1), (False, True))
+    shape = speed.Shape("base", 16, 1, 16, (1, 2), (2, 2), (False, True), adm_blocks=(1, 1))
     row = speed.measure("imagen-bench", shape, threads=1, quick=True)
     from imagen_bench.imagen.config import UNetConfig
     from imagen_bench.imagen.efficient_unet import build_unet
 
     config = UNetConfig(dim=16, channel_mult=(1, 2), blocks=(1, 1), attention=("none", "self+text"), text_dim=512)
     assert row["parameters"] == sum(parameter.numel() for parameter in build_unet(config).parameters())
+    # 2 down and 1 that halves, 2 in the middle, 4 up and 1 that doubles.
+    assert row["residual_blocks"] == 10
     assert len(row["forward"]) == len(row["training"]) == len(row["sampling"]) == 1
     assert row["sampling"][0] > row["forward"][0] > 0
     # A 3x3 convolution of the input alone is more than this; the whole is far below 1 GFLOP.

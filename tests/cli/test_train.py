@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from imagen_bench.cli.main import main
@@ -48,8 +50,6 @@ checkpoint_every = 2
 @pytest.fixture
 def job(t5_folder, tmp_path):
     """A training configuration on a folder of three pictures with captions."""
-    import torch
-
     from imagen_bench.images import write_png
 
     images = tmp_path / "images"
@@ -157,3 +157,31 @@ def test_the_recipes_that_ship_are_valid(name):
 
     config = load_train_config(asset(f"models/imagen-emoji/train/{name}.toml"))
     assert config.data.kind == "emoji"
+
+
+def test_two_workers_train_as_one_process_does_and_resume(job, tmp_path, torchrun):
+    from safetensors.torch import load_file
+
+    six = ("--set", "recipe.steps=6", "--set", "recipe.batch_size=4", "--set", "recipe.accumulate=2", "--set")
+    alone = run(job, *six, f"out={tmp_path / 'alone'}")
+    assert alone.exit_code == 0, alone.output
+    shared = tmp_path / "shared"
+    first = torchrun(2, "train", job, *six, f"out={shared}", "--set", "recipe.steps=4")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.strip() == f"trained: {shared / 'stage'}"
+    more = torchrun(2, "train", job, "--resume", *six, f"out={shared}")
+    assert more.returncode == 0, more.stderr
+
+    def losses(folder):
+        with (folder / "loss.csv").open(newline="") as file:
+            return [
+                {key: float(value) for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)
+            ]
+
+    assert len(losses(shared)) == 3
+    for mine, theirs in zip(losses(tmp_path / "alone"), losses(shared), strict=True):
+        assert theirs == pytest.approx(mine, rel=1e-4, abs=1e-5)
+    weights = [load_file(folder / "state.safetensors") for folder in (tmp_path / "alone", shared)]
+    for name, value in weights[0].items():
+        if name.startswith(("network.", "ema.")):
+            assert torch.allclose(weights[1][name], value, atol=1e-5), name

@@ -132,6 +132,15 @@ def test_wrong_worlds_are_refused(tmp_path, text, message):
         WorldConfig.read(tmp_path / "world.toml")
 
 
+def test_another_mix_draws_only_its_kinds(emoji_root, world_config):
+    world = EmojiWorld(emoji_root, world_config.with_mix({"counting": 1.0}))
+    kinds = {world.scene(np.random.default_rng(seed)).kind for seed in range(20)}
+    assert kinds == {"counting"}
+    assert world_config.mix["single"] == 1
+    with pytest.raises(ConfigError, match=r"data\.mix: unknown scene kind 'cuonting'"):
+        world_config.with_mix({"cuonting": 1.0})
+
+
 def test_a_world_of_unknown_concepts_or_an_empty_folder_is_refused(emoji_root, world_config, tmp_path):
     with pytest.raises(InputError, match="no concept 'yeti'"):
         EmojiWorld(emoji_root, WorldConfig(("twemoji",), ("yeti",), {"single": 1.0}))

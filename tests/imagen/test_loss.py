@@ -5,7 +5,7 @@ import torch
 
 from imagen_bench.imagen.config import DiffusionConfig, StageConfig, UNetConfig
 from imagen_bench.imagen.efficient_unet import build_unet
-from imagen_bench.imagen.loss import diffusion_loss, loss_weight
+from imagen_bench.imagen.loss import Rows, diffusion_loss, loss_weight
 from imagen_bench.imagen.lowres import AUG_SCHEDULE, augment_low_res, downscale, upscale
 from imagen_bench.imagen.schedule import Schedule, alpha_sigma, target_of
 from imagen_bench.imagen.text import TextBatch
@@ -42,6 +42,24 @@ def test_loss_of_a_zero_network_is_the_mean_square_of_its_target(prediction):
     expected = target_of(prediction, x, eps, log_snr).square().mean((1, 2, 3))
     kept = t > 0.05
     torch.testing.assert_close(losses[kept], expected[kept], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("low_res", [False, True])
+def test_rows_of_a_batch_have_the_losses_that_they_have_in_it(low_res):
+    network = build_unet(stage(low_res=low_res).unet)
+    torch.nn.init.normal_(network.out.weight)
+    x, batch = torch.rand(6, 3, 8, 8) * 2 - 1, text(6)
+
+    def losses(rows=None, chosen=slice(None)):
+        generator = torch.Generator().manual_seed(4)
+        return diffusion_loss(
+            network, stage(low_res=low_res, text_drop=0.5), x[chosen], batch.rows(chosen), generator, rows
+        )
+
+    whole, part = losses(), losses(Rows(2, 5, 6), slice(2, 5))
+    torch.testing.assert_close(part[0], whole[0][2:5])
+    assert torch.equal(part[1], whole[1][2:5])
+    assert whole[0].unique().numel() == 6
 
 
 def test_times_cover_the_unit_interval_evenly():

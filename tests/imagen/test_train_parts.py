@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from imagen_bench.imagen.train_parts import NetworkPass, parts_of, random_crop
+from imagen_bench.imagen.loss import Rows
+from imagen_bench.imagen.train_parts import NetworkPass, random_crop
 
 
 def test_crops_start_on_whole_low_resolution_pixels_each_at_its_own_place():
@@ -28,23 +29,21 @@ def test_crops_reach_every_place():
     ("n", "count", "expected"), [(8, 2, [(0, 4), (4, 8)]), (3, 2, [(0, 2), (2, 3)]), (2, 8, [(0, 1), (1, 2)])]
 )
 def test_parts_cover_a_batch(n, count, expected):
-    assert [(part.start, part.stop) for part in parts_of(n, count)] == expected
+    assert [(part.start, part.stop) for part in Rows(0, n, n).parts(count)] == expected
 
 
-def test_a_pass_sees_its_rows_alone():
-    seen = []
+def test_parts_of_a_share_count_from_its_start():
+    share = Rows(0, 12, 12).parts(3)[1]
+    assert share == Rows(4, 8, 12)
+    assert share.parts(2) == [Rows(4, 6, 12), Rows(6, 8, 12)]
+    assert share.of(torch.arange(12)).tolist() == [4, 5, 6, 7]
 
-    def double(z, level, low_res):
-        seen.append((len(z), len(level), low_res))
-        return 2 * z
 
-    network = torch.nn.Module()
-    network.forward = double
-    z = torch.arange(4.0).reshape(4, 1, 1, 1)
-    part = NetworkPass(network, rows=slice(1, 3))(z, torch.zeros(4), None)
-    assert part.flatten().tolist() == [0, 2, 4, 0]
-    assert NetworkPass(network)(z, torch.zeros(4), None).flatten().tolist() == [0, 2, 4, 6]
-    assert seen == [(2, 2, None), (4, 4, None)]
+def test_crops_of_some_rows_are_those_of_the_whole_batch():
+    x = torch.rand(6, 1, 16, 16)
+    whole = random_crop(x, 4, torch.Generator().manual_seed(0), grid=2)
+    part = random_crop(x[2:5], 4, torch.Generator().manual_seed(0), 2, Rows(2, 5, 6))
+    assert torch.equal(part, whole[2:5])
 
 
 def test_bf16_is_autocast_of_the_network_alone():

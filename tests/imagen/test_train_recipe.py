@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from imagen_bench.errors import ConfigError
-from imagen_bench.imagen.train_recipe import RecipeConfig, learning_rate, make_optimiser
+from imagen_bench.imagen.train_recipe import RecipeConfig, learning_rate, make_optimiser, share_of
+from imagen_bench.workers import Workers
 
 
 def recipe(**more):
@@ -24,6 +25,13 @@ def test_learning_rate_warms_up_stays_and_falls_to_zero():
 def test_parts_of_a_batch_must_be_equal():
     with pytest.raises(ValidationError, match="batch_size 8 does not divide into accumulate = 3 parts"):
         recipe(accumulate=3)
+
+
+def test_workers_share_a_batch_equally_or_not_at_all():
+    shares = [share_of(recipe(accumulate=2), Workers(rank, 4)) for rank in range(4)]
+    assert [(share.start, share.stop, share.total) for share in shares] == [(0, 2, 8), (2, 4, 8), (4, 6, 8), (6, 8, 8)]
+    with pytest.raises(ConfigError, match="does not divide among 3 workers with accumulate = 1: expected a multiple"):
+        share_of(recipe(), Workers(0, 3))
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("adamw", torch.optim.AdamW), ("adafactor", torch.optim.Adafactor)])

@@ -25,9 +25,10 @@ from imagen_bench.human.statistics.intervals import (
     two_way_replicates,
 )
 from imagen_bench.human.statistics.ratings import Ratings
-from imagen_bench.human.statistics.significance import ALPHA, cluster_t_p, holm, sign_flip_p
+from imagen_bench.human.statistics.significance import ALPHA, cluster_t_p, sign_flip_p
 from imagen_bench.metrics.base import FloatArray
 from imagen_bench.metrics.intervals import Interval
+from imagen_bench.metrics.multiple_tests import holm
 
 ALL, CATEGORY_AVERAGE = "all", "category average"
 OUTCOMES = ("a", "tie", "b")

@@ -1,4 +1,4 @@
-"""Is a mean over prompts different from 0: cluster-t, sign flips, and Holm's correction for many questions."""
+"""Is a mean over prompts different from 0: cluster-t and sign flips."""
 
 from __future__ import annotations
 
@@ -46,18 +46,3 @@ def sign_flip_p(prompt_means: FloatArray, clusters: Sequence[str], seed: int) ->
     signs = rng.integers(0, 2, size=(FLIPS, len(labels)), dtype=np.int8).astype(np.float32) * 2 - 1
     extreme = int(np.sum(np.abs(signs @ sums.astype(np.float32)) >= observed - 1e-4))
     return (1 + extreme) / (1 + FLIPS)
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Return p-values corrected by Holm (1979, Scandinavian Journal of Statistics 6), in the order given.
-
-    The k-th smallest of m is multiplied by m - k + 1, and none is below a smaller one's. An entry that is None
-    is no member of the family.
-    """
-    members = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    highest = 0.0
-    for rank, (p, place) in enumerate(members):
-        highest = max(highest, min(1.0, (len(members) - rank) * p))
-        corrected[place] = highest
-    return corrected

@@ -7,7 +7,7 @@ import pytest
 
 from imagen_bench.human.statistics.preferences import ALL, CATEGORY_AVERAGE, OUTCOMES, preferences, scores
 from imagen_bench.human.statistics.ratings import Ratings, answers_to_ratings
-from imagen_bench.human.statistics.significance import holm
+from imagen_bench.metrics.multiple_tests import holm
 
 
 def ratings(rows: list[tuple[str, str, str]], category: str = "c") -> Ratings:

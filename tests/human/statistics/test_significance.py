@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from imagen_bench.human.statistics.intervals import cluster_t_interval
-from imagen_bench.human.statistics.significance import cluster_t_p, holm, sign_flip_p
+from imagen_bench.human.statistics.significance import cluster_t_p, sign_flip_p
+from imagen_bench.metrics.multiple_tests import holm
 
 
 def labels(count: int) -> list[str]:
