@@ -29,6 +29,7 @@ from imagen_bench.report.published import ALIKE, UNLIKE, is_published_protocol, 
 from imagen_bench.report.sections import Shown, page_context, run_link, sheets_link
 from imagen_bench.report.style import save_drawing
 from imagen_bench.report.svg import theme_variables
+from imagen_bench.report.sweep_tables import sweep_tables
 from imagen_bench.report.tables import Table, category_table, headline_table, save_table
 
 PAGE = "index.html"
@@ -193,7 +194,7 @@ def _write_parts(runs: Sequence[RunData], out: Path, options: ReportOptions) -> 
     """Write figures, tables and scores into `out`."""
     conflicts = check_protocols(runs, options.force)
     figures = draw_figures(runs, options.published)
-    tables = _tables(runs, options.published)
+    tables, missing = _tables(runs, options.published)
     for drawing in figures.all:
         save_drawing(drawing, out / "figures")
     for table in tables:
@@ -202,19 +203,22 @@ def _write_parts(runs: Sequence[RunData], out: Path, options: ReportOptions) -> 
     if scores:
         atomic_write_text(out / "scores.csv", scores)
     alike = all(is_published_protocol(run) for run in runs)
-    return Shown(conflicts, ALIKE if alike else UNLIKE if options.published else "", figures, tables)
+    return Shown(conflicts, ALIKE if alike else UNLIKE if options.published else "", figures, tables, missing)
 
 
-def _tables(runs: Sequence[RunData], published: bool) -> list[Table]:
+def _tables(runs: Sequence[RunData], published: bool) -> tuple[list[Table], list[str]]:
+    """The tables, and sentences about those that are missing."""
     metrics = metrics_of(runs)
+    sweeps, missing = sweep_tables(runs, metrics)
     found = [
         headline_table(runs, metrics),
+        *sweeps,
         *(category_table(runs, metric) for metric in metrics),
         published_table(runs, published),
         differences_table(runs) if len(runs) > 1 else None,
         cost_table(runs) if len(runs) > 1 else None,
     ]
-    return [table for table in found if table is not None]
+    return [table for table in found if table is not None], missing
 
 
 def _scores_csv(runs: Sequence[RunData]) -> str:

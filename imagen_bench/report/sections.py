@@ -49,12 +49,14 @@ class Shown:
         published: What has to be said about published values beside the runs'; empty where there are none.
         figures: Drawn figures.
         tables: Tables.
+        missing: Sentences about tables that could not be made.
     """
 
     conflicts: dict[str, tuple[str, ...]]
     published: str
     figures: Figures
     tables: Sequence[Table]
+    missing: Sequence[str] = ()
 
 
 def page_context(runs: Sequence[RunData], shown: Shown, out: Path, link: Link = str) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def page_context(runs: Sequence[RunData], shown: Shown, out: Path, link: Link = 
         "conflicts": shown.conflicts,
         "published_words": shown.published,
         "warnings": warnings_of(runs, metrics),
-        "missing": _missing(runs, figures),
+        "missing": [*_missing(runs, figures), *shown.missing],
         "metrics": [_metric_context(runs, metric) for metric in metrics],
         "by_name": by_name,
         "headline": by_name.get("headline"),
