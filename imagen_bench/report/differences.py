@@ -13,14 +13,14 @@ from imagen_bench.report.data import RunData
 from imagen_bench.report.tables import Cell, Table
 
 _SECTIONS = ("config", "model", "prompts", "reference", "extractor", "host", "versions")
-_OWN_NAME = ("config.name",)
+_NOT_SCORED = ("config.name", "config.gallery", "config.sheets")
 _LONGEST = 60
 
 
 def differences_table(runs: Sequence[RunData]) -> Table | None:
     """One row a setting that is not the same in all runs, one column a run; None if nothing differs."""
     flat = [flatten({name: run.record.get(name) for name in _SECTIONS}) for run in runs]
-    keys = list(dict.fromkeys(key for settings in flat for key in settings if key not in _OWN_NAME))
+    keys = list(dict.fromkeys(key for settings in flat for key in settings if not key.startswith(_NOT_SCORED)))
     differing = [key for key in keys if len({_shown(settings, key) for settings in flat}) > 1]
     if not differing:
         return None
@@ -30,7 +30,7 @@ def differences_table(runs: Sequence[RunData]) -> Table | None:
         rows.append((Cell(key), *(Cell(_short(value)) for value in values)))
         data.append([key, *values])
     labels = [run.label for run in runs]
-    caption = "Settings that are not the same in all runs; everything else that run.json records is equal."
+    caption = "Settings of images and scores that are not the same in all runs."
     columns = pd.DataFrame(data, columns=["setting", *labels])
     return Table("differences", caption, ("Setting", *labels), tuple(rows), 1, columns)
 

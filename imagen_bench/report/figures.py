@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from imagen_bench.errors import InputError
-from imagen_bench.report.category_figure import category_figure
+from imagen_bench.report.category_figure import category_figure, category_limits
 from imagen_bench.report.contact import changes_over_runs, changes_over_weights, pick_sheets, strip_grid
 from imagen_bench.report.cost import memory_figure, peak_bytes
 from imagen_bench.report.curve_figures import score_figure, timing_figure
@@ -116,9 +117,14 @@ def _draw_categories(
     if metric is None:
         missing.append("No score by category, so no heat map.")
         return
+    limits = category_limits(runs, metric)
     for place, run in enumerate(runs):
         key = category_key(place)
-        _try(charts, missing, key, lambda width, run=run, key=key: category_figure(run, metric, width, key))  # type: ignore[misc]
+        _try(charts, missing, key, partial(_heat_map, run, metric, key, limits))
+
+
+def _heat_map(run: RunData, metric: Metric, key: str, limits: tuple[float, float] | None, width: Width) -> Drawing:
+    return category_figure(run, metric, width, key, limits)
 
 
 def _draw_images(runs: Sequence[RunData], metrics: Sequence[Metric]) -> tuple[Drawing, ...]:

@@ -79,4 +79,5 @@ def caption_of(key: str, runs: Sequence[RunData], metrics: Sequence[Metric]) -> 
         return "Highest memory use while images were generated, the libraries and the scorer's network included."
     if key == "timing":
         return "Median time of an image; the thin bar spans the middle half of the images."
-    return "Darker is better. In brackets: the number of images per weight."
+    shared = " All heat maps share their colours." if len(runs) > 1 else ""
+    return f"Darker is better.{shared} In brackets: the number of images per weight."

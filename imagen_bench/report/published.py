@@ -109,4 +109,4 @@ def published_table(runs: Sequence[RunData], asked: bool) -> Table | None:
     columns = ["model", "fid", "zero_shot", "guidance_weight", "source", "note"]
     head = ("Model", "FID-30K ↓", "Zero-shot", "Guidance", "Source")
     caption = f"FID of 30,000 images for COCO captions, as published. {ALIKE if alike else UNLIKE}"
-    return Table("published", caption, head, tuple(rows), 1, pd.DataFrame(data, columns=columns))
+    return Table("published", caption, head, tuple(rows), 1, pd.DataFrame(data, columns=columns), prose=1)

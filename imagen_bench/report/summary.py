@@ -73,10 +73,10 @@ def cite_lines(runs: Sequence[RunData], metrics: Sequence[Metric]) -> list[str]:
         weight = float(best[1]["guidance_weight"])
         told = [_told(run, metric, weight) for metric in (leading, *(m for m in main if m != leading))]
         version = run.section("versions").get("imagen-bench", "?")
-        prompts, model = run.section("prompts"), run.section("model")
+        prompts = run.section("prompts")
         source = f"{prompts.get('id', '?')} (version {prompts.get('version', '?')})"
         lines.append(
-            f"{model.get('name', run.label)} at guidance weight {weight:g}: {'; '.join(filter(None, told))}. "
+            f"{_named(run)} at guidance weight {weight:g}: {'; '.join(filter(None, told))}. "
             f"Prompts: {source}. Protocols: {', '.join(_protocols(run))}. imagen-bench {version}."
         )
     return lines
@@ -103,6 +103,12 @@ def warnings_of(runs: Sequence[RunData], metrics: Sequence[Metric]) -> list[str]
         if run.record.get("continued_with"):
             found.append(f"{run.label} was continued with other library versions than it was started with.")
     return list(dict.fromkeys(found))
+
+
+def _named(run: RunData) -> str:
+    """The model, with the run's label where that is another name."""
+    model = str(run.section("model").get("name") or run.label)
+    return model if run.label == model else f"{model} ({run.label})"
 
 
 def _sentence(text: str) -> str:

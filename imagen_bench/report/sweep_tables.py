@@ -121,10 +121,10 @@ def _curves(summary: ParetoSummary) -> Table:
     columns += ["area", "area_low", "area_high", "paired"]
     better = "above" if summary.y.higher_is_better else "below"
     caption = (
-        f"The second curve against the first over the {x} that both reach, with 95 % intervals: the mean difference in "
-        f"{y} ({better} 0: the second is better) and the area between the curves. Paired: by prompt."
+        f"One curve against another over the range of {x} that both reach, with 95 % intervals: the mean difference in "
+        f"{y} ({better} 0: the first named is better) and the area between the curves. Paired: by prompt."
     )
-    head = ("Curves", f"{x} from", f"Mean difference in {y}", "Area", "Paired")
+    head = ("Curves", "Range", "Mean difference", "Area", "Paired")
     return Table("curves", caption, head, tuple(rows), 1, pd.DataFrame(data, columns=columns))
 
 
