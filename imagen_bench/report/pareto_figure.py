@@ -49,6 +49,7 @@ _HEIGHTS: dict[Width, float] = {"column": 3.0, "full": 4.1}
 _PER_INCH = 72.0
 _LABEL_GID = "weight-label"
 _ROOM_GID = "room"
+_LEADER_POINTS = 9.0
 
 
 def pareto_figure(
@@ -145,7 +146,10 @@ def _published_lines(axes: Axes, published: Sequence[Published]) -> list[Publish
     for value in marked:
         axes.axhline(value.fid, linestyle=(0, (1, 2)), color=MUTED, linewidth=0.9, zorder=0)
     longest = max((_line_name(value) for value in marked), key=len, default="")
-    axes.text(1.03, 0.5, longest, transform=axes.transAxes, alpha=0, gid=_ROOM_GID)
+    axes.annotate(
+        longest, xy=(1, 0.5), xycoords="axes fraction", xytext=(_LEADER_POINTS, 0), textcoords="offset points",
+        alpha=0, gid=_ROOM_GID, annotation_clip=False,
+    )  # fmt: skip
     return marked
 
 
@@ -160,7 +164,7 @@ def _name_lines(axes: Axes, marked: Sequence[Published]) -> None:
         axes.annotate(
             _line_name(value),
             xy=_fraction(axes, bounds[2], at),
-            xytext=_fraction(axes, bounds[2] + 9.0, place),
+            xytext=_fraction(axes, bounds[2] + _LEADER_POINTS, place),
             xycoords="axes fraction",
             textcoords="axes fraction",
             va="center",

@@ -32,17 +32,22 @@ def invoke(*arguments: object) -> Result:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style, "SUFFIXES", ("svg", "png"))
+    monkeypatch.setattr(style, "SUFFIXES", ("svg",))
 
 
-def test_report_goes_into_the_run_by_default(tmp_path: Path) -> None:
+def test_report_goes_into_the_run_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "track_report", lambda runs, report, backend: f"{report.name}/{backend}/{len(runs)}")
     run = make_run(tmp_path / "run")
-    result = invoke("report", run, "--json")
+    result = invoke("report", run, "--published", "--track", "tensorboard", "--json")
     assert result.exit_code == 0, result.output
+    assert "logged to report/tensorboard/1" in result.stderr
     written = json.loads(result.stdout)
     assert written["index"] == str(run / "report" / "index.html")
     assert str(run / "report" / "tables" / "headline.tex") in written["tables"]
     assert all(Path(path).is_file() for path in [written["index"], *written["figures"], *written["tables"]])
+    assert "Imagen,7.27,True,1.35," in (run / "report" / "tables" / "published.csv").read_text()
+    page = Path(written["index"]).read_text(encoding="utf-8")
+    assert "Published values were asked for, but the protocols differ" in page
 
 
 def test_one_file_holds_everything_within_its_size(tmp_path: Path) -> None:
@@ -76,16 +81,6 @@ def test_options_that_do_not_fit_are_usage_errors(tmp_path: Path, options: tuple
     assert told in " ".join(result.stderr.split())
 
 
-def test_published_values_come_on_request_with_a_warning(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run")
-    assert invoke("report", run, "--out", tmp_path / "plain").exit_code == 0
-    assert not (tmp_path / "plain" / "tables" / "published.csv").exists()
-    assert invoke("report", run, "--out", tmp_path / "asked", "--published").exit_code == 0
-    assert "Imagen,7.27,True,1.35," in (tmp_path / "asked" / "tables" / "published.csv").read_text()
-    page = (tmp_path / "asked" / "index.html").read_text(encoding="utf-8")
-    assert "Published values were asked for, but the protocols differ" in page
-
-
 def test_distances_of_different_numbers_of_images_are_refused(tmp_path: Path) -> None:
     one, other = make_run(tmp_path / "a"), make_run(tmp_path / "b", "n")
     scores = (other / "scores.csv").read_text().replace(",4,fd-p-4x1", ",9,fd-p-4x1")
@@ -94,13 +89,6 @@ def test_distances_of_different_numbers_of_images_are_refused(tmp_path: Path) ->
     assert result.exit_code == 1
     assert "fd-p-4x1-00000000 of 4 images, fd-p-4x1-00000000 of 9 images" in result.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_tracking_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "track_report", lambda runs, report, backend: f"{report.name}/{backend}/{len(runs)}")
-    result = invoke("report", make_run(tmp_path / "run"), "--out", tmp_path / "out", "--track", "tensorboard")
-    assert result.exit_code == 0, result.output
-    assert "logged to out/tensorboard/1" in result.stderr
 
 
 def test_several_runs_need_a_common_folder(tmp_path: Path) -> None:
@@ -127,14 +115,14 @@ def test_pareto_draws_one_figure_and_its_numbers(tmp_path: Path) -> None:
 
 def test_pareto_refuses_mixed_protocols_until_forced(tmp_path: Path) -> None:
     runs = (make_run(tmp_path / "a"), make_run(tmp_path / "b", "n", "fd-p-5x1-11111111"))
-    refused = invoke("pareto", *runs, "--out", tmp_path / "p.png")
+    refused = invoke("pareto", *runs, "--out", tmp_path / "p.svg")
     assert refused.exit_code == 1
     assert "fd-p-5x1-11111111" in refused.stderr
-    assert not (tmp_path / "p.png").exists()
-    forced = invoke("pareto", *runs, "--out", tmp_path / "p.png", "--width", "column", "--force")
+    assert not (tmp_path / "p.svg").exists()
+    forced = invoke("pareto", *runs, "--out", tmp_path / "p.svg", "--width", "column", "--force")
     assert forced.exit_code == 0, forced.output
     assert "warning: fd of different protocols" in forced.stderr
-    assert (tmp_path / "p.png").is_file()
+    assert (tmp_path / "p.svg").is_file()
 
 
 def test_pareto_refuses_other_formats(tmp_path: Path) -> None:

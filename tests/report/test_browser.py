@@ -63,7 +63,7 @@ def test_few_images_are_taken_from_all_categories_in_turn(make_run: Any) -> None
 
 
 def test_a_page_for_the_mail_keeps_to_its_bytes(make_run: Any) -> None:
-    path = make_run(weights=WEIGHTS, per_category=40)
+    path = make_run(weights=WEIGHTS, per_category=12)
     whole = built(path, inside_bytes=10**9)
     first = len(whole.index["sheets"][0])
     browser = built(path, inside_bytes=first + 1, beside=False)
