@@ -93,7 +93,9 @@ def test_a_sample_is_small_and_fresh_until_something_changes(
     config.write_text(CONFIG.replace("[1, 2, 5]", "[1, 2, 4]"))
     manifest = json.loads((out / "manifest.json").read_text())
     (out / "manifest.json").write_text(json.dumps(manifest | {"templates": "0" * 64}))
-    Image.new("RGB", Image.open(out / "pareto.png").size, "white").save(out / "pareto.png")
+    with Image.open(out / "pareto.png") as image:
+        size = image.size
+    Image.new("RGB", size, "white").save(out / "pareto.png")
     assert stale_reasons(out, "models/m", config) == [
         "demo.toml has changed in sweep.guidance_weights",
         "the templates of the page have changed",
