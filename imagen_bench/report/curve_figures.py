@@ -48,7 +48,7 @@ def score_figure(
         metrics: Metrics, one panel each; two side by side at full width, stacked in a column.
         width: Printed width.
         name: File stem at full width.
-        published: Values from papers, marked in the panel of the FID where they state their guidance weight.
+        published: Values from papers, the best of which is marked in the panel of the FID at its guidance weight.
 
     Returns:
         The figure; numbers have columns model, metric, guidance_weight, value, low, high, n.
@@ -174,19 +174,20 @@ def _mark_best(axes: Axes, line: pd.DataFrame, metric: Metric) -> None:
 
 
 def _mark_published(axes: Axes, published: Sequence[Published], highest: float) -> None:
-    """A star for each published value within the plotted weights, with its name."""
-    for value in published:
-        if value.guidance_weight is None or value.guidance_weight > highest:
-            continue
-        axes.plot(value.guidance_weight, value.fid, marker="*", markersize=8, color=MUTED, linestyle="none", zorder=4)
-        axes.annotate(
-            f"{value.model} {value.fid:.2f}",
-            (value.guidance_weight, value.fid),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=MUTED,
-        )
+    """A star with its name for the best published value that states its guidance weight, within the plotted ones."""
+    stated = [(value.fid, value.guidance_weight, value.model) for value in published if value.guidance_weight]
+    if not stated or min(stated)[1] > highest:
+        return
+    fid, weight, model = min(stated)
+    axes.plot(weight, fid, marker="*", markersize=8, color=MUTED, linestyle="none", zorder=4)
+    axes.annotate(
+        f"{model} {fid:.2f} at w = {weight:g}",
+        (weight, fid),
+        xytext=(8, 48),
+        textcoords="offset points",
+        color=MUTED,
+        arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkB": 4},
+    )
 
 
 def _with_count(metric: Metric, rows: pd.DataFrame) -> str:

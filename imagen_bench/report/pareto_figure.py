@@ -175,7 +175,7 @@ def _name_lines(axes: Axes, marked: Sequence[Published]) -> None:
 
 
 def _line_name(value: Published) -> str:
-    return f"{value.model} {value.fid:.2f}"
+    return f"{value.model.removesuffix(' (zero-shot)')} {value.fid:.2f}"
 
 
 def _legend(figure: Figure, models: Sequence[str], width: Width) -> None:

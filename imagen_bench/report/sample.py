@@ -29,7 +29,7 @@ FIGURES = ("pareto", "guidance")
 MOST_BYTES = 250_000
 PAGE_BYTES = 1_500_000
 COLORS = 128
-_PIXELS_WIDE = 1400
+_PIXELS_WIDE = (1400, 1200, 1000, 840)
 _COPIED = ("run.json", "scores.csv")
 _SAME = 2.0
 
@@ -53,13 +53,8 @@ def write_sample(run: Path, out: Path) -> list[Path]:
     drawings = {"pareto": draw_pareto([data]), "guidance": grid_figure(strip_grid(figure_strips(data)), "guidance")}
     paths = []
     for name in FIGURES:
-        content = small_png(drawings[name])
-        if len(content) > MOST_BYTES:
-            raise InputError(
-                f"{name}.png takes {len(content):,} bytes, expected at most {MOST_BYTES:,}: show fewer images"
-            )
         paths.append(out / f"{name}.png")
-        atomic_write_bytes(paths[-1], content)
+        atomic_write_bytes(paths[-1], small_png(drawings[name]))
     paths.append(write_single_file([run], out / PAGE, ReportOptions(), PAGE_BYTES))
     for name in _COPIED:
         paths.append(out / name)
@@ -122,16 +117,25 @@ def stale_reasons(sample: Path, model: str, config: Path) -> list[str]:
 
 
 def small_png(drawing: Drawing) -> bytes:
-    """A figure as a PNG of at most 1400 pixels' width and 128 colours; equal figures give equal bytes."""
+    """A figure as a PNG of 128 colours, as wide as its size in bytes allows; equal figures give equal bytes.
+
+    Raises:
+        InputError: it is too large even at the smallest width.
+    """
     with Image.open(io.BytesIO(drawing_to_bytes(drawing, "png"))) as opened:
         image = opened.convert("RGB")
-    if image.width > _PIXELS_WIDE:
-        size = (_PIXELS_WIDE, round(image.height * _PIXELS_WIDE / image.width))
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    palette = image.quantize(COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    palette.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+    for width in _PIXELS_WIDE:
+        size = (width, round(image.height * width / image.width))
+        scaled = image.resize(size, Image.Resampling.LANCZOS) if width < image.width else image
+        palette = scaled.quantize(COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        buffer = io.BytesIO()
+        palette.save(buffer, format="PNG", optimize=True)
+        if buffer.tell() <= MOST_BYTES:
+            return buffer.getvalue()
+    raise InputError(
+        f"{drawing.name}.png takes {buffer.tell():,} bytes at a width of {width} pixels, expected at most "
+        f"{MOST_BYTES:,}: give a run of fewer categories or weights"
+    )
 
 
 def _weights_digests(folder: Path) -> set[str]:
