@@ -25,7 +25,7 @@ def best_set(joint: JointScores, places: list[int], draws: FloatArray, higher_is
     Args:
         joint: Scores with their joint distribution.
         places: Places of the K scores to choose from.
-        draws: `joint.draws()`.
+        draws: From `joint.draws`.
         higher_is_better: Direction of the scores.
 
     Returns:

@@ -193,7 +193,7 @@ def common_keys(a: RunScores, b: RunScores, weight: float) -> list[SampleKey]:
     Raises:
         InputError: There are none.
     """
-    texts_a, texts_b = a.prompts(), b.prompts()
+    texts_a, texts_b = a.prompts, b.prompts
     both = set(a.keys(weight)) & set(b.keys(weight))
     keys = sorted(key for key in both if texts_a[key[0]][0] == texts_b[key[0]][0])
     if not keys:
@@ -208,7 +208,7 @@ def _differences(a: RunScores, b: RunScores, metric: str, weight: float) -> list
     if a.has_samples_of(metric) and b.has_samples_of(metric):
         one, two = (np.array([run.sample_values(metric, weight)[key] for key in keys]) for run in (a, b))
         prompts = [prompt for prompt, _ in keys]
-        categories = np.array([a.prompts()[prompt][1] for prompt in prompts])
+        categories = np.array([a.prompts[prompt][1] for prompt in prompts])
         names = list(dict.fromkeys(categories.tolist()))
         found = [_of_means(common, OVERALL, one, two, prompts)]
         for name in names if len(names) > 1 else []:
@@ -275,13 +275,13 @@ def _prompt_changes(a: RunScores, b: RunScores, metric: str) -> tuple[PromptChan
         for prompt, index in common_keys(a, b, weight):
             pairs.setdefault(prompt, []).append((weight, index, old[prompt, index], new[prompt, index]))
     direction = 1.0 if a.describe(metric)[1] else -1.0
-    texts = a.prompts()
+    texts = a.prompts
     changes = []
     for prompt, found in pairs.items():
         mean = float(np.mean([new - old for _, _, old, new in found]))
         sign = 1.0 if mean >= 0 else -1.0
         weight, index, old_value, new_value = max(found, key=lambda pair: sign * (pair[3] - pair[2]))
-        files = (str(run.image(weight, prompt, index)) for run in (a, b))
+        files = (str(run.image(weight, (prompt, index))) for run in (a, b))
         changes.append(PromptChange(prompt, *texts[prompt], mean, weight, index, old_value, new_value, *files))
     return tuple(sorted(changes, key=lambda change: (direction * change.difference, change.prompt_id)))
 

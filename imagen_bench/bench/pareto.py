@@ -44,6 +44,24 @@ def non_dominated(points: ArrayLike, higher_is_better: Sequence[bool]) -> NDArra
     return np.asarray(finite & ~dominated, dtype=np.bool_)
 
 
+def dominated_shares(draws: ArrayLike, higher_is_better: Sequence[bool]) -> NDArray[np.float64]:
+    """Share of draws in which each of N points is dominated.
+
+    Args:
+        draws: T x N x K finite scores.
+        higher_is_better: K flags.
+
+    Returns:
+        N shares.
+    """
+    gains = np.asarray(draws, dtype=np.float64) * np.where(np.asarray(higher_is_better, dtype=np.bool_), 1.0, -1.0)
+    dominated = np.zeros(gains.shape[:2], dtype=np.bool_)
+    for other in range(gains.shape[1]):
+        rival = gains[:, [other]]
+        dominated |= (rival >= gains).all(axis=2) & (rival > gains).any(axis=2)
+    return np.asarray(dominated.mean(axis=0), dtype=np.float64)
+
+
 def best_index(values: ArrayLike, higher_is_better: bool) -> int:
     """Position of the best value; the first one when several are equal.
 

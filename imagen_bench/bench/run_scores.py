@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from imagen_bench.bench.joint_scores import IntArray, JointScores, Part, Score, joint_jackknife
 from imagen_bench.bench.run_folder import RunFolder, weight_folder
@@ -23,9 +22,6 @@ from imagen_bench.metrics.base import FloatArray
 from imagen_bench.metrics.statistics import GaussianStatistics, RunningMoments, load_statistics
 
 SampleKey = tuple[str, int]
-# (largest feature dimension, most blocks): each block costs an eigenvalue problem of that size a run and weight.
-_BLOCKS_BY_DIM = ((128, 128), (1024, 40))
-_BLOCKS_ABOVE = 20
 # A value in scores.csv has all its digits; another machine's linear algebra moves the last ones.
 _SAME_VALUE = 1e-4
 
@@ -42,30 +38,30 @@ class ScoreId:
 class SampleMean:
     """Mean of scores of single samples, float64 N."""
 
-    dim = 1
-
     def __init__(self, values: FloatArray) -> None:
-        self.values = values
+        self._values = values
+        self.value = float(values.mean())
 
-    def without(self, rows: IntArray) -> float:
-        """Return the mean of the others."""
-        return float((self.values.sum() - self.values[rows].sum()) / (len(self.values) - len(rows)))
+    def without(self, groups: Sequence[IntArray]) -> FloatArray:
+        """Return the mean without each group of samples."""
+        total, count = self._values.sum(), len(self._values)
+        return np.array([(total - self._values[rows].sum()) / (count - len(rows)) for rows in groups])
 
 
 class FrechetOfFeatures:
     """Fréchet distance of features, float32 N x D, to a reference set's moments."""
 
     def __init__(self, features: FloatArray, reference: GaussianStatistics) -> None:
-        self.features, self.reference = features, reference
-        self._moments = RunningMoments(features.shape[1])
-        self._moments.update(features)
+        from imagen_bench.metrics.frechet import FrechetFit
 
-    def without(self, rows: IntArray) -> float:
-        """Return the distance of the others."""
-        from imagen_bench.metrics.frechet import frechet_distance
+        moments = RunningMoments(features.shape[1])
+        moments.update(features)
+        self._fit = FrechetFit(moments, reference, features.astype(np.float64))
+        self.value = self._fit.distance
 
-        rest = self._moments.without(self.features[rows])
-        return frechet_distance(rest.mean, rest.covariance, self.reference.mean, self.reference.covariance)
+    def without(self, groups: Sequence[IntArray]) -> FloatArray:
+        """Return the distance without each group of images."""
+        return self._fit.without(groups)
 
 
 class RunScores:
@@ -83,8 +79,20 @@ class RunScores:
         self._spaces: dict[str, tuple[Path, GaussianStatistics] | None] = {}
 
     @cached_property
-    def _per_sample(self) -> pd.DataFrame:
-        return self.folder.sample_scores()
+    def _per_sample(self) -> dict[tuple[str, float], dict[SampleKey, float]]:
+        found: dict[tuple[str, float], dict[SampleKey, float]] = {}
+        table = self.folder.sample_scores()[["metric", "guidance_weight", "prompt_id", "index", "value"]]
+        for metric, weight, prompt_id, index, value in table.itertuples(index=False):
+            found.setdefault((str(metric), float(weight)), {})[str(prompt_id), int(index)] = float(value)
+        return found
+
+    @cached_property
+    def _paths(self) -> dict[float, dict[SampleKey, str]]:
+        found: dict[float, dict[SampleKey, str]] = {}
+        table = self._samples[["guidance_weight", "prompt_id", "index", "path"]]
+        for weight, prompt_id, index, path in table.itertuples(index=False):
+            found.setdefault(float(weight), {})[str(prompt_id), int(index)] = str(path)
+        return found
 
     def value(self, metric: str, weight: float) -> float:
         """Return an overall score of scores.csv."""
@@ -107,12 +115,6 @@ class RunScores:
             return str(stated.get("label") or metric), bool(stated["higher_is_better"])
         return metric, _direction(metric)
 
-    def image(self, weight: float, prompt_id: str, index: int) -> Path:
-        """Return the image file of a sample."""
-        rows = self._samples
-        chosen = rows[(rows["guidance_weight"] == weight) & (rows["prompt_id"] == prompt_id) & (rows["index"] == index)]
-        return self.folder.image(chosen.iloc[0])
-
     def weights(self, *metrics: str) -> tuple[float, ...]:
         """Return the guidance weights with a finite overall score of every metric (without one: of any), ascending."""
         overall = self._scores[(self._scores["category"] == "all") & np.isfinite(self._scores["value"])]
@@ -123,25 +125,25 @@ class RunScores:
 
     def keys(self, weight: float) -> list[SampleKey]:
         """Return (prompt id, sample index) of each sample at a weight, in the order of the samples table."""
-        rows = self._samples[self._samples["guidance_weight"] == weight]
-        return list(zip(rows["prompt_id"].astype(str), rows["index"].astype(int), strict=True))
+        return list(self._paths.get(weight, {}))
 
+    def image(self, weight: float, key: SampleKey) -> Path:
+        """Return the image file of a sample."""
+        return self.folder.image({"path": self._paths[weight][key]})
+
+    @cached_property
     def prompts(self) -> dict[str, tuple[str, str]]:
-        """Return text and category of each prompt by its id."""
-        rows = self._samples.drop_duplicates("prompt_id")
-        return {str(key): (str(text), str(category)) for key, text, category in
-                zip(rows["prompt_id"], rows["prompt"], rows["category"], strict=True)}  # fmt: skip
+        """Text and category of each prompt by its id."""
+        rows = self._samples.drop_duplicates("prompt_id")[["prompt_id", "prompt", "category"]].astype(str)
+        return {prompt_id: (text, category) for prompt_id, text, category in rows.itertuples(index=False)}
 
     def has_samples_of(self, metric: str) -> bool:
         """Return whether a metric has scores of single samples."""
-        return bool((self._per_sample["metric"] == metric).any())
+        return any(name == metric for name, _ in self._per_sample)
 
     def sample_values(self, metric: str, weight: float) -> dict[SampleKey, float]:
         """Return the scores of single samples at a weight."""
-        table = self._per_sample
-        rows = table[(table["metric"] == metric) & (table["guidance_weight"] == weight)]
-        keys = zip(rows["prompt_id"].astype(str), rows["index"].astype(int), strict=True)
-        return dict(zip(keys, rows["value"].astype(float), strict=True))
+        return self._per_sample.get((metric, weight), {})
 
     def dim(self, metric: str) -> int | None:
         """Return the dimension of what a metric can be computed from again; None where it cannot be.
@@ -191,8 +193,7 @@ class RunScores:
         for weight in self.weights(metric)[:1]:
             features, value = self._features(folder, weight), self.value(metric, weight)
             if features is not None and features.shape[1] == reference.dim:
-                found = FrechetOfFeatures(features, reference).without(np.empty(0, dtype=np.intp))
-                return abs(found - value) <= _SAME_VALUE * max(abs(value), 1e-9)
+                return abs(FrechetOfFeatures(features, reference).value - value) <= _SAME_VALUE * max(abs(value), 1e-9)
         return False
 
     def _features(self, folder: Path, weight: float) -> FloatArray | None:
@@ -219,7 +220,7 @@ def joint_scores(runs: Sequence[RunScores], ids: Sequence[ScoreId], seed: int = 
     Args:
         runs: The runs; `ScoreId.run` counts them.
         ids: P scores.
-        seed: Seed of the deal of prompts to blocks.
+        seed: Seed of the draw of prompts to leave out.
 
     Returns:
         The scores in the order of `ids`; None where one cannot be computed again or there are too few prompts.
@@ -227,7 +228,6 @@ def joint_scores(runs: Sequence[RunScores], ids: Sequence[ScoreId], seed: int = 
     dims = [runs[score.run].dim(score.metric) for score in ids]
     if not ids or any(dim is None for dim in dims):
         return None
-    limit = blocks_for(max(dim for dim in dims if dim is not None))
     groups: dict[tuple[SampleKey, ...], list[int]] = {}
     for place, score in enumerate(ids):
         keys = tuple(sorted(runs[score.run].keys(score.guidance_weight)))
@@ -235,7 +235,7 @@ def joint_scores(runs: Sequence[RunScores], ids: Sequence[ScoreId], seed: int = 
     parts: list[Part] = []
     for keys, places in groups.items():
         openers = [_opener(runs[ids[place].run], ids[place], keys) for place in places]
-        part = joint_jackknife(openers, [prompt for prompt, _ in keys], limit, seed)
+        part = joint_jackknife(openers, [prompt for prompt, _ in keys], seed)
         if part is None:
             return None
         parts.append(part)
@@ -262,17 +262,12 @@ def paired_difference(
     if dims[0] is None or dims[0] != dims[1]:
         return None
     openers = [_opener(run, ScoreId(run.number, metric, weight), keys) for run in (a, b)]
-    part = joint_jackknife(openers, [prompt for prompt, _ in keys], blocks_for(dims[0]))
+    part = joint_jackknife(openers, [prompt for prompt, _ in keys])
     if part is None:
-        old, new = (opener().without(np.empty(0, dtype=np.intp)) for opener in openers)
+        old, new = (opener().value for opener in openers)
         return old, new, None, 0
     old, new = part.estimate.tolist()
     return old, new, part.variance(np.array([-1.0, 1.0])) ** 0.5, len(part.single) - 1
-
-
-def blocks_for(dim: int) -> int:
-    """Return the most blocks of prompts for features of this dimension."""
-    return next((most for largest, most in _BLOCKS_BY_DIM if dim <= largest), _BLOCKS_ABOVE)
 
 
 def _opener(run: RunScores, score: ScoreId, keys: Sequence[SampleKey]) -> Callable[[], Score]:

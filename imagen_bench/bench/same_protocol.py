@@ -26,9 +26,10 @@ def protocol_differences(a: Mapping[str, Any], b: Mapping[str, Any], metrics: Se
     old, new = (_protocols(run, metrics) for run in (a, b))
     if {name: of.get("id") for name, of in old.items()} == {name: of.get("id") for name, of in new.items()}:
         return []
-    sections = ({key: run[key] for key in _SECTIONS if run.get(key) is not None} for run in (a, b))
-    return config_differences(*sections, ("in A", "in B")) or config_differences(
-        {"protocols": old}, {"protocols": new}, ("in A", "in B")
+    parts = [{key: run[key] for key in _SECTIONS if run.get(key) is not None} for run in (a, b)]
+    places = ("in A", "in B")
+    return config_differences(parts[0], parts[1], places) or config_differences(
+        {"protocols": old}, {"protocols": new}, places
     )
 
 

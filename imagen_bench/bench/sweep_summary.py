@@ -18,11 +18,13 @@ import numpy as np
 
 from imagen_bench.bench.best_weights import best_set, best_shares
 from imagen_bench.bench.curves import common_range, curve_at, mean_gap
-from imagen_bench.bench.joint_scores import DRAWS, JointScores, drawn_interval
-from imagen_bench.bench.pareto import best_index, hypervolume, knee_index, non_dominated
+from imagen_bench.bench.joint_scores import JointScores, drawn_interval
+from imagen_bench.bench.pareto import best_index, dominated_shares, hypervolume, knee_index, non_dominated
 from imagen_bench.bench.run_scores import RunScores, ScoreId, joint_scores
 from imagen_bench.errors import InputError
 from imagen_bench.metrics.base import FloatArray
+
+DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,34 @@ class _Plane:
         self.ids = [ScoreId(number, axis.metric, weight) for axis in (x, y) for number, weight in self.points]
         self.estimate = np.array([runs[score.run].value(score.metric, score.guidance_weight) for score in self.ids])
         self.rows = [[row for row, (number, _) in enumerate(self.points) if number == own] for own in range(len(runs))]
+        self.joint = joint_scores(runs, self.ids, _seed(runs[0])) if all(self.rows) else None
+        self.draws = None if self.joint is None else self.joint.draws(DRAWS)
 
-    def xy(self, scores: FloatArray, run: int | None = None) -> FloatArray:
-        """Return the N x 2 points of a run, or of all, in a vector of scores."""
-        both = scores.reshape(2, -1).T
-        return both if run is None else both[self.rows[run]]
+    def xy(self, run: int | None = None) -> FloatArray:
+        """Return the N x 2 points of a run, or of all."""
+        return self._points(self.estimate[None], run)[0]
+
+    def drawn_xy(self, run: int | None = None) -> FloatArray | None:
+        """Return T x N x 2 draws of them; None without a joint distribution."""
+        return None if self.draws is None else self._points(self.draws, run)
+
+    def quantities(self, of: Callable[..., Sequence[float]], *runs: int) -> list[Quantity | None]:
+        """Return functions of the points of some runs with their intervals; None where one does not exist."""
+        values = of(*(self.xy(run) for run in runs))
+        drawn = [points for run in runs if (points := self.drawn_xy(run)) is not None]
+        if not drawn:
+            return [Quantity(value) if np.isfinite(value) else None for value in values]
+        columns = np.array([of(*points) for points in zip(*drawn, strict=True)]).T
+        return [
+            Quantity(value, *drawn_interval(value, column)) if np.isfinite(value) else None
+            for value, column in zip(values, columns, strict=True)
+        ]
+
+    def _points(self, scores: FloatArray, run: int | None) -> FloatArray:
+        both: FloatArray = scores.reshape(len(scores), 2, -1).transpose(0, 2, 1)
+        if run is not None:
+            both = both[:, self.rows[run]]
+        return both
 
 
 def summarize_sweeps(
@@ -161,114 +186,89 @@ def summarize_sweeps(
     for label, rows in zip(labels, plane.rows, strict=True):
         if not rows:
             raise InputError(f"{label} has no guidance weight with both {x.metric} and {y.metric}: score it on both")
-    corner = reference_point or _worst(plane.xy(plane.estimate), plane.flags)
-    joint = joint_scores(runs, plane.ids, _seed(runs[0]))
-    draws = joint.draws(DRAWS) if joint is not None else None
-    dominated = _dominated_shares(plane, draws)
-    summaries = tuple(
-        _summary(plane, number, label, joint, draws, dominated, at, corner) for number, label in enumerate(labels)
-    )
-    comparisons = tuple(
-        _comparison(plane, labels, pair, joint, draws) for pair in itertools.combinations(range(len(runs)), 2)
-    )
-    return ParetoSummary(x, y, corner, summaries, comparisons, tuple(_notes(runs, labels, (x, y), joint)))
+    corner = reference_point or _worst(plane.xy(), plane.flags)
+    every = plane.drawn_xy()
+    dominated = None if every is None else dominated_shares(every, plane.flags)
+    summaries = tuple(_summary(plane, number, label, dominated, at, corner) for number, label in enumerate(labels))
+    comparisons = tuple(_comparison(plane, labels, pair) for pair in itertools.combinations(range(len(runs)), 2))
+    return ParetoSummary(x, y, corner, summaries, comparisons, tuple(_notes(runs, labels, (x, y), plane.joint)))
 
 
 def _summary(
     plane: _Plane,
     number: int,
     label: str,
-    joint: JointScores | None,
-    draws: FloatArray | None,
-    dominated: tuple[FloatArray, FloatArray] | None,
+    dominated: FloatArray | None,
     at: Sequence[float],
     corner: tuple[float, float],
 ) -> SweepSummary:
-    rows, own = plane.rows[number], plane.xy(plane.estimate, number)
-    weights = [plane.points[row][1] for row in rows]
-    y_places = [len(plane.points) + row for row in rows]
-    higher = plane.flags[1]
-    best = best_index(own[:, 1], higher)
-    shares = None if draws is None else best_shares(draws[:, y_places], higher)
-    kept = [] if joint is None or draws is None else best_set(joint, y_places, draws, higher)
-    front, own_front = non_dominated(plane.xy(plane.estimate), plane.flags)[rows], non_dominated(own, plane.flags)
-    points = tuple(
-        SweepPoint(
-            weight,
-            float(own[place, 0]),
-            float(own[place, 1]),
-            bool(front[place]),
-            bool(own_front[place]),
-            None if dominated is None else float(dominated[0][row]),
-            None if dominated is None else float(dominated[1][row]),
-            None if shares is None else float(shares[place]),
-        )
-        for place, (weight, row) in enumerate(zip(weights, rows, strict=True))
-    )
+    flags, own = plane.flags, plane.xy(number)
+    weights = [plane.points[row][1] for row in plane.rows[number]]
+    best, knee = best_index(own[:, 1], flags[1]), knee_index(own, flags)
+    drawn = plane.drawn_xy(number)
+    p_knee = None
+    if drawn is not None and knee is not None:
+        p_knee = float(np.mean([knee_index(points, flags) == knee for points in drawn]))
 
-    def quantity(of: Callable[[FloatArray], float]) -> Quantity | None:
-        return _quantity(plane, lambda scores: of(plane.xy(scores, number)), joint, draws)
+    def measure(xy: FloatArray) -> list[float]:
+        found = [hypervolume(xy, flags, corner), float(xy[best_index(xy[:, 1], flags[1]), 1])]
+        return [*found, *curve_at(xy[:, 0], xy[:, 1], at, flags[1]).tolist()] if len(at) else found
 
-    knee = knee_index(own, plane.flags)
-    reached = [(value, quantity(lambda xy, v=value: float(curve_at(xy[:, 0], xy[:, 1], v, higher)[0]))) for value in at]
+    area, lowest, *reached = plane.quantities(measure, number)
     return SweepSummary(
-        label,
-        points,
-        quantity(lambda xy: hypervolume(xy, plane.flags, corner)),
-        quantity(lambda xy: float(xy[best_index(xy[:, 1], higher), 1])),
-        weights[best],
-        tuple(weights[y_places.index(place)] for place in kept),
-        None if knee is None else weights[knee],
-        None if knee is None or draws is None else _knee_share(plane, number, knee, draws),
-        tuple(reached),
+        label=label,
+        points=_points(plane, number, dominated),
+        hypervolume=area,
+        best=lowest,
+        best_weight=weights[best],
+        best_weights=_may_be_best(plane, number, weights),
+        knee_weight=None if knee is None else weights[knee],
+        p_knee=p_knee,
+        at=tuple(zip(at, reached, strict=True)),
     )
 
 
-def _comparison(
-    plane: _Plane, labels: Sequence[str], pair: tuple[int, int], joint: JointScores | None, draws: FloatArray | None
-) -> CurveComparison:
-    def gap(scores: FloatArray, which: int) -> float:
-        one, two = (plane.xy(scores, number) for number in pair)
-        return mean_gap(one[:, 0], one[:, 1], two[:, 0], two[:, 1], plane.flags[1])[which]
+def _points(plane: _Plane, number: int, dominated: FloatArray | None) -> tuple[SweepPoint, ...]:
+    rows, own, drawn = plane.rows[number], plane.xy(number), plane.drawn_xy(number)
+    front, own_front = non_dominated(plane.xy(), plane.flags)[rows], non_dominated(own, plane.flags)
+    by_own = None if drawn is None else dominated_shares(drawn, plane.flags)
+    best = None if drawn is None else best_shares(drawn[:, :, 1], plane.flags[1])
+    return tuple(
+        SweepPoint(
+            guidance_weight=plane.points[row][1],
+            x=float(own[place, 0]),
+            y=float(own[place, 1]),
+            on_front=bool(front[place]),
+            on_own_front=bool(own_front[place]),
+            p_dominated=None if dominated is None else float(dominated[row]),
+            p_dominated_by_own=None if by_own is None else float(by_own[place]),
+            p_best=None if best is None else float(best[place]),
+        )
+        for place, row in enumerate(rows)
+    )
 
-    one, two = (plane.xy(plane.estimate, number)[:, 0] for number in pair)
+
+def _may_be_best(plane: _Plane, number: int, weights: Sequence[float]) -> tuple[float, ...]:
+    if plane.joint is None or plane.draws is None:
+        return ()
+    places = [len(plane.points) + row for row in plane.rows[number]]
+    kept = best_set(plane.joint, places, plane.draws, plane.flags[1])
+    return tuple(weights[places.index(place)] for place in kept)
+
+
+def _comparison(plane: _Plane, labels: Sequence[str], pair: tuple[int, int]) -> CurveComparison:
+    def measure(one: FloatArray, two: FloatArray) -> tuple[float, float]:
+        return mean_gap(one[:, 0], one[:, 1], two[:, 0], two[:, 1], plane.flags[1])
+
+    gap, area = plane.quantities(measure, *pair)
     return CurveComparison(
-        labels[pair[0]],
-        labels[pair[1]],
-        joint is not None and len(joint.parts) == 1,
-        common_range(one, two),
-        _quantity(plane, lambda scores: gap(scores, 0), joint, draws),
-        _quantity(plane, lambda scores: gap(scores, 1), joint, draws),
+        first=labels[pair[0]],
+        second=labels[pair[1]],
+        paired=plane.joint is not None and len(plane.joint.parts) == 1,
+        x_range=common_range(plane.xy(pair[0])[:, 0], plane.xy(pair[1])[:, 0]),
+        mean_gap=gap,
+        area=area,
     )
-
-
-def _quantity(
-    plane: _Plane, of: Callable[[FloatArray], float], joint: JointScores | None, draws: FloatArray | None
-) -> Quantity | None:
-    """A function of all scores with its interval; None where it does not exist."""
-    value = of(plane.estimate)
-    if not np.isfinite(value):
-        return None
-    if joint is None or draws is None:
-        return Quantity(value)
-    low, high = drawn_interval(of, joint, draws) or (None, None)
-    return Quantity(value, low, high)
-
-
-def _dominated_shares(plane: _Plane, draws: FloatArray | None) -> tuple[FloatArray, FloatArray] | None:
-    """Shares of draws in which each point is dominated: by any point, and by one of its own run."""
-    if draws is None:
-        return None
-    by_any, by_own = np.zeros(len(plane.points)), np.zeros(len(plane.points))
-    for scores in draws:
-        by_any += ~non_dominated(plane.xy(scores), plane.flags)
-        for rows in plane.rows:
-            by_own[rows] += ~non_dominated(plane.xy(scores)[rows], plane.flags)
-    return by_any / len(draws), by_own / len(draws)
-
-
-def _knee_share(plane: _Plane, number: int, knee: int, draws: FloatArray) -> float:
-    return float(np.mean([knee_index(plane.xy(scores, number), plane.flags) == knee for scores in draws]))
 
 
 def _worst(points: FloatArray, flags: tuple[bool, bool]) -> tuple[float, float]:

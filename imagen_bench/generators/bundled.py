@@ -86,6 +86,9 @@ class BundledImagen:
         options = {"stage": self._options.stage, "base": self._options.base.model_dump(mode="json", exclude={"chunk"})}
         for stage, _ in self._stages[1:]:
             options[stage.name] = self._options.of(stage.name).model_dump(mode="json", exclude={"chunk"})
+        if self._options.guided_stage != "base":
+            options["guided_stage"] = self._options.guided_stage
+            options["base_guidance_weight"] = self._options.base_guidance_weight
         return {
             "weights_sha256": {"text_encoder": self._encoder.digest, **parts},
             "options": options,
@@ -93,7 +96,7 @@ class BundledImagen:
         }
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float) -> Tensor:
-        """One image a prompt and seed at the base stage's guidance weight; uint8 NCHW on the CPU."""
+        """One image a prompt and seed at the guided stage's weight; uint8 NCHW on the CPU."""
         return last_images(self.generate_stages(prompts, seeds, guidance_weight))
 
     def generate_stages(
@@ -104,7 +107,7 @@ class BundledImagen:
         Args:
             prompts: N texts.
             seeds: N seeds.
-            guidance_weight: of the base stage.
+            guidance_weight: of the guided stage: the base, unless the options say otherwise.
             start: images uint8 N3hw to enlarge; the first stage is then the one that was made for their shorter
                 side.
 
@@ -121,7 +124,7 @@ class BundledImagen:
         runs = []
         for index in range(first, last + 1):
             stage, network = self._stages[index]
-            weight = self._options.of(stage.name).guidance_weight if index else guidance_weight
+            weight = self._options.weight_of(stage.name, guidance_weight)
             runs.append(StageRun(stage, network, self._samplings[index], weight))
         return sample_cascade(runs, self._encoder(list(prompts)), seeds, start, self._size)
 

@@ -86,12 +86,16 @@ class BundledOptions(Section):
 
     Attributes:
         stage: where the cascade stops: a stage's name, or "cascade" for the last one.
+        guided_stage: stage that the sweep's guidance weights are for; the others keep their own.
+        base_guidance_weight: weight of the base stage where the sweep is for another.
         base: sampling of the base stage.
         super_resolution: sampling of every super-resolution stage, where its own table says nothing else.
         device: "cpu", "cuda", "cuda:1".
     """
 
     stage: str = "base"
+    guided_stage: str = "base"
+    base_guidance_weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
     base: BaseOptions = BaseOptions()
     super_resolution: SuperResolutionOptions = SuperResolutionOptions()
     device: str = "cpu"
@@ -100,6 +104,12 @@ class BundledOptions(Section):
         """Options of a super-resolution stage, its own table over the common one."""
         own: SuperResolutionOptions = getattr(self, stage)
         return self.super_resolution.model_copy(update=own.model_dump(exclude_unset=True))
+
+    def weight_of(self, stage: str, swept: float) -> float:
+        """Guidance weight of a stage where the sweep is at the weight `swept`."""
+        if stage == self.guided_stage:
+            return swept
+        return self.base_guidance_weight if stage == "base" else self.of(stage).guidance_weight
 
     def sampling_of(self, stage: str) -> Sampling:
         """Sampling of a stage by name, as the model's own type."""
@@ -125,5 +135,11 @@ def read_options(options: dict[str, Any], stages: Sequence[str], source: str = "
     if settings.stage not in (*stages, CASCADE):
         raise ConfigError(
             f"{source}: the model has no stage {settings.stage!r}: {did_you_mean(settings.stage, [*stages, CASCADE])}"
+        )
+    drawn = stages if settings.stage == CASCADE else stages[: stages.index(settings.stage) + 1]
+    if settings.guided_stage not in drawn:
+        raise ConfigError(
+            f"{source}: guided_stage is {settings.guided_stage!r}, but the cascade runs {', '.join(drawn)}: name "
+            "one of these, or let it run further with stage"
         )
     return settings

@@ -12,7 +12,8 @@ from pathlib import Path
 from imagen_bench.bench.compare import Comparison, PromptChange
 from imagen_bench.bench.gates import GateResult
 from imagen_bench.errors import RunFolderError
-from imagen_bench.files import atomic_write_text
+from imagen_bench.files import atomic_write_bytes, atomic_write_text
+from imagen_bench.human.sheets import escape_formula
 from imagen_bench.report.gallery import data_uri, read_picture
 from imagen_bench.report.page import PAGE, template_environment
 from imagen_bench.report.svg import theme_variables
@@ -52,9 +53,9 @@ def write_comparison(
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"{out} is a file, expected a folder for the comparison; give another --out")
     rows = [difference.to_json() for difference in comparison.differences]
-    atomic_write_text(out / "differences.csv", _csv(rows))
+    atomic_write_bytes(out / "differences.csv", _csv(rows))
     atomic_write_text(out / "differences.json", json.dumps(rows, indent=2) + "\n")
-    atomic_write_text(out / "prompts.csv", _csv([asdict(change) for change in comparison.changes]))
+    atomic_write_bytes(out / "prompts.csv", _csv([asdict(change) for change in comparison.changes]))
     light, dark = theme_variables()
     page = (
         template_environment()
@@ -81,10 +82,12 @@ def _pair(change: PromptChange) -> Pair:
     return Pair(change, *(data_uri(picture, _LONGEST) if picture is not None else None for picture in pictures))
 
 
-def _csv(rows: Sequence[dict[str, object]]) -> str:
+def _csv(rows: Sequence[dict[str, object]]) -> bytes:
+    """Rows as CSV for people: UTF-8 with a mark, and no text that a spreadsheet would run."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
+        for row in rows:
+            writer.writerow({k: escape_formula(v) if isinstance(v, str) else v for k, v in row.items()})
+    return text.getvalue().encode("utf-8-sig")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagen_bench.bench.pareto import best_index, hypervolume, non_dominated
+from imagen_bench.bench.pareto import best_index, hypervolume, knee_index, non_dominated
 from imagen_bench.errors import InputError
 
 small = st.integers(min_value=0, max_value=6)
@@ -84,3 +84,36 @@ def test_bad_input_is_refused_in_words() -> None:
         hypervolume([(1.0, 2.0)], (True, True), (np.nan, 0.0))
     with pytest.raises(InputError, match="no finite value"):
         best_index([np.nan], higher_is_better=True)
+
+
+def knee_by_geometry(points: list[tuple[float, float]]) -> int | None:
+    """Largest signed distance from the line through the front's ends, both scores scaled to the front's box."""
+    front = [k for k, keep in enumerate(non_dominated(points, (True, False))) if keep]
+    if len(front) < 3:
+        return None
+    scaled = np.array([points[k] for k in front], dtype=float) * [1, -1]
+    box = scaled.max(axis=0) - scaled.min(axis=0)
+    scaled = (scaled - scaled.min(axis=0)) / box
+    left, right = scaled[scaled[:, 0].argmin()], scaled[scaled[:, 0].argmax()]
+    along = right - left
+    distances = [along[0] * (p[1] - left[1]) - along[1] * (p[0] - left[0]) for p in scaled]
+    return front[int(np.argmax(distances))] if max(distances) > 1e-9 else None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_knee_is_furthest_from_the_line(seed: int) -> None:
+    points = np.random.default_rng(seed).random((8, 2)).tolist()
+    assert knee_index(points, (True, False)) == knee_by_geometry(points)
+
+
+def test_knee_does_not_depend_on_units() -> None:
+    points = np.array([(0.20, 10.0), (0.26, 11.0), (0.28, 20.0), (0.29, 40.0)])
+    assert knee_index(points, (True, False)) == 1
+    assert knee_index(points * [100.0, 0.01] + [7.0, -3.0], (True, False)) == 1
+
+
+def test_no_knee_without_a_bend() -> None:
+    assert knee_index([(0.2, 10.0), (0.3, 20.0)], (True, False)) is None
+    assert knee_index([(0.2, 10.0), (0.3, 20.0), (0.4, 30.0)], (True, False)) is None
+    assert knee_index([(0.2, 10.0), (0.22, 29.0), (0.4, 30.0)], (True, False)) is None
+    assert knee_index([], (True, False)) is None

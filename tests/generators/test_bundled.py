@@ -101,6 +101,7 @@ def test_the_description_holds_what_decides_the_images_and_no_device(model):
         ({"sr2": {"steps": 2}}, "unknown key 'sr2': did you mean 'sr'"),
         ({"sr": {"stepz": 2}}, r"'sr\.stepz': did you mean 'steps'"),
         ({"stage": "sr2"}, "no stage 'sr2': did you mean 'sr'"),
+        ({"guided_stage": "sr"}, "guided_stage is 'sr', but the cascade runs base: name one of these"),
         ({"sr": {"guidance_interval": [3, 1]}}, "the lower one first"),
         ({"device": "tpux"}, "model.options.device is 'tpux'"),
     ],
@@ -173,6 +174,14 @@ def test_a_cascade_stops_where_it_is_told_and_is_enlarged_from_there(three_stage
     assert images.shape == (1, 3, 256, 256)
     assert generator.super_resolve(images, PROMPTS[:1], SEEDS[:1]).shape == (1, 3, 1024, 1024)
     assert not isinstance(quick(three_stages, stage="sr1024"), SuperResolver)
+
+
+def test_the_sweep_can_be_that_of_a_later_stage(three_stages):
+    swept = quick(three_stages, stage="sr256", guided_stage="sr256", base_guidance_weight=2.0)
+    fixed = quick(three_stages, stage="sr256", sr256={"guidance_weight": 3.0})
+    assert torch.equal(swept.generate(PROMPTS[:1], SEEDS[:1], 3.0), fixed.generate(PROMPTS[:1], SEEDS[:1], 2.0))
+    assert swept.describe()["options"]["base_guidance_weight"] == 2.0
+    assert "guided_stage" not in fixed.describe()["options"]
 
 
 def test_a_stages_own_options_stand_over_those_of_all(three_stages):
