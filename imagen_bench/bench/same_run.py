@@ -18,7 +18,7 @@ def config_differences(
     there: Mapping[str, Any], asked: Mapping[str, Any], places: tuple[str, str] = ("in the folder", "asked")
 ) -> list[str]:
     """Say how two nested records differ: "sweep.guidance_weights: [1, 2] in the folder, [1, 2, 3] asked"."""
-    old, new = _flatten(there), _flatten(asked)
+    old, new = flatten(there), flatten(asked)
     return [
         f"{key}: {_shown(old, key)} {places[0]}, {_shown(new, key)} {places[1]}"
         for key in sorted(set(old) | set(new))
@@ -67,11 +67,12 @@ def _without(record: dict[str, Any], dotted: str) -> dict[str, Any]:
     return kept
 
 
-def _flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested record with one dotted key for each value that is no mapping."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
+            flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -37,7 +37,13 @@ _NO_VALUE = "#e6eaee"
 _DIGIT_POINTS = 5.1
 
 
-def category_figure(run: RunData, metric: Metric, width: Width = "full", name: str = "categories") -> Drawing:
+def category_figure(
+    run: RunData,
+    metric: Metric,
+    width: Width = "full",
+    name: str = "categories",
+    limits: tuple[float, float] | None = None,
+) -> Drawing:
     """Draw the score of each category at each weight; the last row is the whole prompt set.
 
     Args:
@@ -45,6 +51,8 @@ def category_figure(run: RunData, metric: Metric, width: Width = "full", name: s
         metric: A metric that was scored per category.
         width: Printed width.
         name: File stem at full width.
+        limits: Values of the lightest and the darkest colour, for heat maps that stand side by side; default the
+            run's own.
 
     Returns:
         The figure; its numbers have columns category, guidance_weight, value, low, high, n.
@@ -65,7 +73,7 @@ def category_figure(run: RunData, metric: Metric, width: Width = "full", name: s
         figure = Figure(figsize=(WIDTH_INCHES[width], height), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        colors = _draw_cells(axes, table, metric)
+        colors = _draw_cells(axes, table, metric, limits or _limits(numbers))
         _label_axes(axes, table, numbers, width)
         if upright:
             axes.tick_params(axis="x", labelrotation=90)
@@ -84,11 +92,22 @@ def category_numbers(run: RunData, metric: Metric) -> pd.DataFrame:
     return pd.concat([parts, run.overall(metric.name)], ignore_index=True)[columns]
 
 
-def _draw_cells(axes: Axes, table: pd.DataFrame, metric: Metric) -> NDArray[np.float64]:
+def category_limits(runs: Sequence[RunData], metric: Metric) -> tuple[float, float] | None:
+    """Lowest and highest value of all runs' categories; None without values."""
+    numbers = [category_numbers(run, metric) for run in runs]
+    filled = [table for table in numbers if len(table)]
+    return _limits(pd.concat(filled)) if filled else None
+
+
+def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
+    return float(numbers["value"].min()), float(numbers["value"].max())
+
+
+def _draw_cells(axes: Axes, table: pd.DataFrame, metric: Metric, limits: tuple[float, float]) -> NDArray[np.float64]:
     """Fill the cells; returns their colours, rows x columns x RGB in 0-1."""
     values = table.to_numpy(dtype=float)
     cmap = _colormap(metric)
-    norm = Normalize(float(np.nanmin(values)), float(np.nanmax(values)) or 1.0)
+    norm = Normalize(limits[0], limits[1] or 1.0)
     rows, columns = values.shape
     gap = 0.14 if OVERALL in table.index and rows > 1 else 0.0
     tops = [row + (gap if table.index[row] == OVERALL else 0.0) for row in range(rows)]

@@ -15,8 +15,10 @@ from imagen_bench.bench.pareto import best_index
 from imagen_bench.errors import InputError
 from imagen_bench.report.data import RunData, floats
 from imagen_bench.report.metric_words import Metric, decimals_for, format_value, sample_count_words
+from imagen_bench.report.published import Published
 from imagen_bench.report.style import (
     INK,
+    MUTED,
     WIDTH_INCHES,
     Drawing,
     Width,
@@ -32,16 +34,24 @@ from imagen_bench.report.style import (
 _LABEL_ROOM = 13.0
 
 
-def score_figure(runs: Sequence[RunData], metrics: Sequence[Metric], width: Width = "full") -> Drawing:
+def score_figure(
+    runs: Sequence[RunData],
+    metrics: Sequence[Metric],
+    width: Width = "full",
+    name: str = "weights",
+    published: Sequence[Published] = (),
+) -> Drawing:
     """One panel a metric: score against guidance weight, with 95 % intervals as bands.
 
     Args:
         runs: Runs to draw, one line each.
-        metrics: At most two metrics, one panel each; side by side at full width, stacked in a column.
+        metrics: Metrics, one panel each; two side by side at full width, stacked in a column.
         width: Printed width.
+        name: File stem at full width.
+        published: Values from papers, the best of which is marked in the panel of the FID at its guidance weight.
 
     Returns:
-        The figure `weights`; numbers have columns model, metric, guidance_weight, value, low, high, n.
+        The figure; numbers have columns model, metric, guidance_weight, value, low, high, n.
 
     Raises:
         InputError: there is no score to draw.
@@ -49,16 +59,22 @@ def score_figure(runs: Sequence[RunData], metrics: Sequence[Metric], width: Widt
     numbers = _score_numbers(runs, metrics)
     if numbers.empty:
         raise InputError("no scores over guidance weights: score the run first")
-    grid = (len(metrics), 1) if width == "column" else (1, len(metrics))
-    height = 2.2 * len(metrics) if width == "column" else 2.9
+    across = 1 if width == "column" or len(metrics) == 1 else 2
+    grid = (-(-len(metrics) // across), across)
+    height = (2.2 if width == "column" else 2.9 if grid[0] == 1 else 2.5) * grid[0]
     with paper_style():
         figure = Figure(figsize=(WIDTH_INCHES[width], height + 0.15), layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(*grid, squeeze=False, sharex=width == "column").ravel()
+        every = figure.subplots(*grid, squeeze=False, sharex=across == 1).ravel()
+        for spare in every[len(metrics) :]:
+            spare.set_visible(False)
+        panels = every[: len(metrics)]
         for axes, metric in zip(panels, metrics, strict=True):
             rows = numbers[numbers["metric"] == metric.name]
             _draw_scores(axes, rows, [run.label for run in runs], metric)
-        for axes in panels if width == "full" else panels[-1:]:
+            if metric.name == "fid":
+                _mark_published(axes, published, max(numbers["guidance_weight"]))
+        for axes in panels[-across:]:
             axes.set_xlabel("guidance weight w")
         _model_legend(figure, [run.label for run in runs], width)
         freeze_layout(figure)
@@ -66,7 +82,7 @@ def score_figure(runs: Sequence[RunData], metrics: Sequence[Metric], width: Widt
             weights = sorted(set(numbers["guidance_weight"]))
             _weight_ticks(axes, weights, weights)
     title = f"{' and '.join(metric.label for metric in metrics)} by guidance weight"
-    return Drawing(drawing_name("weights", width), title, _describe_scores(numbers, metrics), figure, numbers)
+    return Drawing(drawing_name(name, width), title, _describe_scores(numbers, metrics), figure, numbers)
 
 
 def timing_figure(runs: Sequence[RunData], width: Width = "full") -> Drawing:
@@ -154,6 +170,23 @@ def _mark_best(axes: Axes, line: pd.DataFrame, metric: Metric) -> None:
         textcoords="offset points",
         ha={0: "left", len(line) - 1: "right"}.get(place, "center") if len(line) > 1 else "center",
         va="bottom" if metric.higher_is_better else "top",
+    )
+
+
+def _mark_published(axes: Axes, published: Sequence[Published], highest: float) -> None:
+    """A star with its name for the best published value that states its guidance weight, within the plotted ones."""
+    stated = [(value.fid, value.guidance_weight, value.model) for value in published if value.guidance_weight]
+    if not stated or min(stated)[1] > highest:
+        return
+    fid, weight, model = min(stated)
+    axes.plot(weight, fid, marker="*", markersize=8, color=MUTED, linestyle="none", zorder=4)
+    axes.annotate(
+        f"{model} {fid:.2f} at w = {weight:g}",
+        (weight, fid),
+        xytext=(8, 48),
+        textcoords="offset points",
+        color=MUTED,
+        arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkB": 4},
     )
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from imagen_bench.bench.journal import SAMPLE_COLUMNS
-from imagen_bench.bench.run_folder import SCORE_COLUMNS, RunFolder
+from imagen_bench.bench.journal import SAMPLE_COLUMNS, read_samples
+from imagen_bench.bench.run_folder import SCORE_COLUMNS, RunFolder, samples_to_frame
 from imagen_bench.errors import ProtocolError, RunFolderError
 
 OVERALL = "all"
@@ -59,11 +59,17 @@ class RunData:
         chosen = self.scores[(self.scores["metric"] == metric) & (self.scores["category"] != OVERALL)]
         return chosen.reset_index(drop=True)
 
+    def scored_samples(self, metric: str) -> pd.DataFrame:
+        """Samples with their own score of a metric in the column `value`; empty if single samples have none."""
+        scores = self.folder.sample_scores()
+        chosen = scores.loc[scores["metric"] == metric, ["prompt_id", "index", "guidance_weight", "value"]]
+        return self.samples.merge(chosen.dropna(subset=["value"]), on=["prompt_id", "index", "guidance_weight"])
+
     @property
     def weights(self) -> tuple[float, ...]:
-        """Guidance weights that were scored or, before that, sampled, ascending."""
-        source = self.scores if len(self.scores) else self.samples
-        return tuple(sorted({float(weight) for weight in source["guidance_weight"]}))
+        """Guidance weights that were sampled or scored, ascending."""
+        both = (*self.samples["guidance_weight"], *self.scores["guidance_weight"])
+        return tuple(sorted({float(weight) for weight in both}))
 
     def section(self, name: str) -> dict[str, Any]:
         """A table of run.json, empty where it is missing or null."""
@@ -99,14 +105,21 @@ def floats(table: pd.DataFrame, *columns: str) -> list[tuple[float, ...]]:
 
 
 def protocol_conflicts(runs: Sequence[RunData]) -> dict[str, tuple[str, ...]]:
-    """Metrics whose overall scores were made by more than one protocol: metric to protocol ids."""
+    """Metrics whose overall scores were not made alike: metric to its protocols.
+
+    A protocol is its id; where scores of one id are of different numbers of images (a file put together by
+    hand), it is the id with the number, since a distance of fewer images is larger.
+    """
     frames = [run.scores[run.scores["category"] == OVERALL] for run in runs]
     rows = pd.concat(frames, ignore_index=True)
     found: dict[str, tuple[str, ...]] = {}
     for metric, group in rows.groupby("metric", sort=False):
-        ids = tuple(dict.fromkeys(str(protocol) for protocol in group["protocol"]))
+        ids = list(dict.fromkeys(group["protocol"].astype(str)))
+        counts = sorted({int(count) for count in group["n"].dropna()})
+        if len(ids) == 1 and len(counts) > 1:
+            ids = [f"{ids[0]} of {count:,} images" for count in counts]
         if len(ids) > 1:
-            found[str(metric)] = ids
+            found[str(metric)] = tuple(ids)
     return found
 
 
@@ -133,26 +146,34 @@ def _read_run(folder: RunFolder, label: str) -> RunData:
     missing: list[str] = []
     samples = _read_samples(folder, missing)
     scores = _read_scores(folder, missing)
-    planned = _planned_images(folder.run)
-    if planned and 0 < len(samples) < planned:
-        missing.append(
-            f"{planned - len(samples):,} of {planned:,} images are not generated yet: the run is in progress."
-        )
+    missing += _unfinished(folder.run, samples, scores)
     if not (folder.path / "gallery").is_dir():
         missing.append("No gallery of enlarged images.")
     return RunData(folder, label, samples, scores, tuple(missing))
 
 
 def _read_samples(folder: RunFolder, missing: list[str]) -> pd.DataFrame:
+    """The finished samples; those of the journal too, while weights are added to a finished sweep."""
     file = folder.path / "samples.parquet"
     try:
         samples = folder.samples()
+        if file.is_file():
+            samples = _with_newer(samples, samples_to_frame(read_samples(folder.path / "journal")))
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{file} cannot be read ({error}): run the same command again to write it anew") from error
     if samples.empty:
         missing.append("No images are generated yet.")
     _require(samples, SAMPLE_COLUMNS, file)
     return samples.astype({"guidance_weight": float, "seconds": float}).reset_index(drop=True)
+
+
+def _with_newer(samples: pd.DataFrame, journal: pd.DataFrame) -> pd.DataFrame:
+    """The samples, followed by those that only the journal has."""
+    keys = ["guidance_weight", "prompt_id", "index"]
+    if journal.empty or not set(keys) <= set(samples.columns):
+        return samples
+    newer = journal[~pd.MultiIndex.from_frame(journal[keys]).isin(pd.MultiIndex.from_frame(samples[keys]))]
+    return pd.concat([samples, newer], ignore_index=True) if len(newer) else samples
 
 
 def _read_scores(folder: RunFolder, missing: list[str]) -> pd.DataFrame:
@@ -184,19 +205,34 @@ def _require_once(scores: pd.DataFrame, file: Path) -> None:
         )
 
 
-def _planned_images(record: dict[str, Any]) -> int:
-    """Images that the finished run will have; 0 if run.json does not say."""
+def _unfinished(record: dict[str, Any], samples: pd.DataFrame, scores: pd.DataFrame) -> list[str]:
+    """Sentences about weights of the sweep that lack images or scores; none if run.json does not plan any."""
     prompts = record.get("prompts") or {}
-    weights = ((record.get("config") or {}).get("sweep") or {}).get("guidance_weights") or ()
-    return int(prompts.get("n", 0)) * int(prompts.get("samples_per_prompt", 1)) * len(weights)
+    each = int(prompts.get("n", 0)) * int(prompts.get("samples_per_prompt", 1))
+    weights = [float(w) for w in ((record.get("config") or {}).get("sweep") or {}).get("guidance_weights") or ()]
+    made = samples["guidance_weight"].value_counts()
+    lacking = {weight: each - int(made.get(weight, 0)) for weight in weights if made.get(weight, 0) < each}
+    told = []
+    if lacking and len(samples):
+        where = ", ".join(f"{count:,} at w = {weight:g}" for weight, count in lacking.items())
+        told.append(
+            f"{sum(lacking.values()):,} of {each * len(weights):,} images are not generated yet ({where}): "
+            "the run is in progress."
+        )
+    unscored = [weight for weight in weights if weight not in set(scores["guidance_weight"])]
+    if len(scores) and unscored:
+        told.append(f"Not scored yet: w = {', '.join(f'{weight:g}' for weight in unscored)}.")
+    return told
 
 
 def _labels(folders: Sequence[RunFolder]) -> list[str]:
-    """Model name where it tells the runs apart, else with the run's name, else with the folder's."""
+    """Model name where it tells the runs apart, else the run's name, else both, else with the folder's name."""
     models = [str((folder.run.get("model") or {}).get("name") or folder.run.get("name") or "") for folder in folders]
     if len(set(models)) == len(models) and all(models):
         return models
     names = [str(folder.run.get("name") or folder.path.name) for folder in folders]
+    if len(set(names)) == len(names) and len(set(models)) == 1:
+        return names
     labels = [f"{model} · {name}" if model else name for model, name in zip(models, names, strict=True)]
     if len(set(labels)) == len(labels):
         return labels

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from imagen_bench.errors import InputError
-from imagen_bench.report.category_figure import category_figure
+from imagen_bench.report.category_figure import category_figure, category_limits
+from imagen_bench.report.contact import changes_over_runs, changes_over_weights, pick_sheets, strip_grid
+from imagen_bench.report.cost import memory_figure, peak_bytes
 from imagen_bench.report.curve_figures import score_figure, timing_figure
 from imagen_bench.report.data import RunData
 from imagen_bench.report.gallery import Strip, pick_gallery, pick_strips
-from imagen_bench.report.image_figures import contact_figure, strip_figure
+from imagen_bench.report.image_figures import contact_figure, grid_figure
 from imagen_bench.report.metric_words import Metric, metrics_of, pareto_axes
 from imagen_bench.report.pareto_figure import pareto_figure
+from imagen_bench.report.published import drawn_values
 from imagen_bench.report.style import Drawing, Width
 
 MOST_STRIPS = 6
+OTHERS = "weights_others"
 _WIDTHS: tuple[Width, ...] = ("full", "column")
 
 
@@ -40,11 +45,12 @@ class Figures:
         return (*(drawing for pair in self.charts.values() for drawing in pair), *self.images)
 
 
-def draw_figures(runs: Sequence[RunData]) -> Figures:
+def draw_figures(runs: Sequence[RunData], published: bool = False) -> Figures:
     """Draw all that the runs allow.
 
     Args:
         runs: Runs of one protocol, or of several if that was forced.
+        published: Whether to draw published values although the protocols differ.
 
     Returns:
         The figures, and sentences about those that are missing.
@@ -53,15 +59,22 @@ def draw_figures(runs: Sequence[RunData]) -> Figures:
     axes = pareto_axes(metrics)
     missing: list[str] = []
     charts: dict[str, tuple[Drawing, ...]] = {}
+    known = drawn_values(runs, published)
     if axes is not None:
-        _try(charts, missing, "pareto", lambda width: pareto_figure(runs, *axes, width))
+        _try(charts, missing, "pareto", lambda width: pareto_figure(runs, *axes, width, known))
     else:
         missing.append("The Pareto figure needs two scores, one where higher is better and one where lower is.")
     if metrics:
-        _try(charts, missing, "weights", lambda width: score_figure(runs, shown_metrics(metrics), width))
+        main = shown_metrics(metrics)
+        others = [metric for metric in metrics if metric not in main]
+        _try(charts, missing, "weights", lambda width: score_figure(runs, main, width, published=known))
+        if others:
+            _try(charts, missing, OTHERS, lambda width: score_figure(runs, others, width, OTHERS, known))
         _draw_categories(charts, missing, runs, metrics)
     _try(charts, missing, "timing", lambda width: timing_figure(runs, width))
-    return Figures(charts, _draw_images(runs), tuple(missing))
+    if any(peak_bytes(run) for run in runs):
+        _try(charts, missing, "memory", lambda width: memory_figure(runs, width))
+    return Figures(charts, _draw_images(runs, metrics), tuple(missing))
 
 
 def shown_metrics(metrics: Sequence[Metric]) -> list[Metric]:
@@ -104,17 +117,31 @@ def _draw_categories(
     if metric is None:
         missing.append("No score by category, so no heat map.")
         return
+    limits = category_limits(runs, metric)
     for place, run in enumerate(runs):
         key = category_key(place)
-        _try(charts, missing, key, lambda width, run=run, key=key: category_figure(run, metric, width, key))  # type: ignore[misc]
+        _try(charts, missing, key, partial(_heat_map, run, metric, key, limits))
 
 
-def _draw_images(runs: Sequence[RunData]) -> tuple[Drawing, ...]:
+def _heat_map(run: RunData, metric: Metric, key: str, limits: tuple[float, float] | None, width: Width) -> Drawing:
+    return category_figure(run, metric, width, key, limits)
+
+
+def _draw_images(runs: Sequence[RunData], metrics: Sequence[Metric]) -> tuple[Drawing, ...]:
     drawings = []
     for place, run in enumerate(runs):
         strips, tiles = figure_strips(run), pick_gallery(run)
         if strips:
-            drawings.append(strip_figure(strips, image_key("strips", place)))
+            drawings.append(grid_figure(strip_grid(strips), image_key("strips", place)))
         if tiles:
             drawings.append(contact_figure(tiles, image_key("gallery", place)))
+        for sheet in pick_sheets(run, metrics):
+            name = image_key(f"contact_{sheet.key}", place)
+            drawings.append(contact_figure(sheet.tiles, name, sheet.title, sheet.notes))
+        changes = changes_over_weights(run, metrics)
+        if changes is not None:
+            drawings.append(grid_figure(changes, image_key("changed", place)))
+    between = changes_over_runs(runs, metrics) if len(runs) > 1 else None
+    if between is not None:
+        drawings.append(grid_figure(between, "changed_runs"))
     return tuple(drawings)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 from PIL import Image
@@ -16,8 +17,8 @@ from imagen_bench.errors import InputError, RunFolderError
 from imagen_bench.images import read_image, to_pil
 from imagen_bench.report.data import RunData
 
+T = TypeVar("T")
 STRIP_RULE = "the first prompt of each category, first sample"
-BROWSER_RULE = "the first prompts of each category, first sample of each"
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,9 @@ def pick_strips(run: RunData, per_category: int, categories: int | None = None) 
         rows = first[first["category"] == name]
         for prompt_id in list(dict.fromkeys(rows["prompt_id"]))[:per_category]:
             own = rows[rows["prompt_id"] == prompt_id].sort_values("guidance_weight", kind="stable")
-            tiles = tuple(_tile(run, row) for _, row in own.iterrows())
+            tiles = tuple(make_tile(run, row) for _, row in own.iterrows())
             strips.append(Strip(str(prompt_id), tiles[0].prompt, str(name), tiles[0].seed, tiles))
     return strips
-
-
-def pick_browser_strips(run: RunData, budget: int) -> list[Strip]:
-    """As many prompts of each category as fit into `budget` images; at least one a category."""
-    if run.samples.empty:
-        return []
-    cells = max(1, run.samples["category"].nunique() * run.samples["guidance_weight"].nunique())
-    return pick_strips(run, max(1, budget // cells))
 
 
 def pick_gallery(run: RunData) -> list[Tile]:
@@ -84,16 +77,16 @@ def pick_gallery(run: RunData) -> list[Tile]:
     for _, row in run.samples[run.samples["guidance_weight"].isin(shown)].iterrows():
         file = run.folder.gallery_path(float(row["guidance_weight"]), str(row["prompt_id"]), int(row["index"]))
         if file.is_file():
-            tiles.append(_tile(run, row, file))
+            tiles.append(make_tile(run, row, file))
     return tiles
 
 
-def thinned(weights: Sequence[float], most: int) -> list[float]:
-    """At most `most` of the weights, evenly spread, with the first and the last."""
-    if len(weights) <= most:
-        return list(weights)
-    places = sorted({round(step * (len(weights) - 1) / (most - 1)) for step in range(most)})
-    return [weights[place] for place in places]
+def thinned(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the items, evenly spread, with the first and the last."""
+    if len(items) <= most:
+        return list(items)
+    places = sorted({round(step * (len(items) - 1) / (most - 1)) for step in range(most)})
+    return [items[place] for place in places]
 
 
 def read_picture(file: Path | None) -> Image.Image | None:
@@ -116,7 +109,8 @@ def data_uri(picture: Image.Image, longest: int, quality: int = 84) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _tile(run: RunData, row: pd.Series, file: Path | None = None) -> Tile:
+def make_tile(run: RunData, row: pd.Series, file: Path | None = None) -> Tile:
+    """The tile of a row of samples; `file` is another image of it, such as an enlarged one."""
     return Tile(
         str(row["prompt_id"]),
         str(row["prompt"]),

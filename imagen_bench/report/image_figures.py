@@ -1,4 +1,4 @@
-"""Figures made of images: the same prompt across guidance weights, and a contact sheet of the gallery."""
+"""Figures made of images: the same prompt under several conditions, and contact sheets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from imagen_bench.errors import InputError
-from imagen_bench.report.gallery import Strip, Tile, read_picture, thinned
+from imagen_bench.report.contact import Grid, GridRow
+from imagen_bench.report.gallery import Tile, read_picture, thinned
 from imagen_bench.report.style import GRID, MUTED, WIDTH_INCHES, Drawing, drawable, paper_style
 
-_MOST_WEIGHTS = 8
+_MOST_COLUMNS = 8
 _TEXT_INCHES = 1.45
 _HEAD_INCHES = 0.24
 _GAP_INCHES = 0.05
@@ -23,52 +24,62 @@ _LINE_INCHES = 0.135
 _CHAR_INCHES = 0.066
 _LARGEST_CELL = 1.25
 _PIXELS_PER_INCH = 300
+_FORMATS = ("png", "pdf")  # pictures gain nothing from SVG
 
 
-def strip_figure(strips: Sequence[Strip], name: str = "strips") -> Drawing:
-    """One row a prompt, one column a guidance weight; prompt and seed are the same along a row.
+def grid_figure(grid: Grid, name: str) -> Drawing:
+    """One row a prompt, one column a condition: weights or runs.
 
     Args:
-        strips: Rows, at least one.
+        grid: The rows; columns beyond the eighth are thinned out evenly.
         name: File stem.
 
     Returns:
-        A figure of full width; its numbers list prompt, seed and weight of every image.
+        A figure of at most full width; its numbers list prompt, seed and weight of every image.
 
     Raises:
-        InputError: there are no strips.
+        InputError: there are no rows.
     """
-    if not strips:
+    if not grid.rows:
         raise InputError("no images to draw strips from: generate samples first")
-    weights = thinned(sorted({tile.guidance_weight for strip in strips for tile in strip.tiles}), _MOST_WEIGHTS)
-    total = WIDTH_INCHES["full"]
-    cell = min((total - _TEXT_INCHES) / len(weights), _LARGEST_CELL)
-    height = _HEAD_INCHES + cell * len(strips)
+    shown = thinned(range(len(grid.heads)), _MOST_COLUMNS)
+    cell = min((WIDTH_INCHES["full"] - _TEXT_INCHES) / len(shown), _LARGEST_CELL)
+    total = _TEXT_INCHES + cell * len(shown)
+    pitch = cell + (_LINE_INCHES if any(row.notes for row in grid.rows) else 0.0)
+    height = _HEAD_INCHES + pitch * len(grid.rows)
     with paper_style():
         figure = Figure(figsize=(total, height))
         FigureCanvasAgg(figure)
-        for column, weight in enumerate(weights):
-            x = (_TEXT_INCHES + (column + 0.5) * cell) / total
-            figure.text(x, 1 - 0.5 * _HEAD_INCHES / height, f"w = {weight:g}", ha="center", va="center")
-        for row, strip in enumerate(strips):
-            top = height - _HEAD_INCHES - row * cell
-            _write_prompt(figure, strip, (top - cell / 2) / height, cell)
-            by_weight = {tile.guidance_weight: tile for tile in strip.tiles}
-            for column, weight in enumerate(weights):
+        for column, place in enumerate(shown):
+            x = (_TEXT_INCHES + (column + 0.5) * cell - _GAP_INCHES / 2) / total
+            head = drawable(grid.heads[place], max(6, int(cell / _CHAR_INCHES)))
+            figure.text(x, 1 - 0.5 * _HEAD_INCHES / height, head, ha="center", va="center")
+            for number, row in enumerate(grid.rows):
+                top = height - _HEAD_INCHES - number * pitch
                 box = (_TEXT_INCHES + column * cell, top - cell, cell - _GAP_INCHES, cell - _GAP_INCHES)
-                _show(figure, by_weight.get(weight), box)
-    tiles = [tile for strip in strips for tile in strip.tiles if tile.guidance_weight in weights]
-    desc = f"Grid of images at w = {', '.join(f'{w:g}' for w in weights)}; one row a prompt with one seed: "
-    desc += "; ".join(strip.prompt for strip in strips) + "."
-    return Drawing(name, "The same prompt and seed across guidance weights", desc, figure, tile_table(tiles))
+                _show(figure, row.tiles[place], box)
+                if row.notes:
+                    figure.text(x, (top - cell - 0.01) / height, row.notes[place], ha="center", va="top", color=MUTED)
+        for number, row in enumerate(grid.rows):
+            centre = height - _HEAD_INCHES - number * pitch - cell / 2
+            text = _wrap(row.text, _TEXT_INCHES - 0.1, max(1, int(cell / _LINE_INCHES) - 1))
+            figure.text(0.0, centre / height, text, ha="left", va="center", linespacing=1.15)
+    desc = f"{grid.title}. {grid.rule} Columns: {', '.join(grid.heads[place] for place in shown)}. Rows: "
+    desc += "; ".join(_row_words(row, shown) for row in grid.rows) + "."
+    tiles = [tile for row in grid.rows for tile in (row.tiles[place] for place in shown) if tile is not None]
+    return Drawing(name, grid.title, desc, figure, tile_table(tiles), _FORMATS)
 
 
-def contact_figure(tiles: Sequence[Tile], name: str = "gallery") -> Drawing:
+def contact_figure(
+    tiles: Sequence[Tile], name: str = "gallery", title: str = "Gallery of enlarged images", notes: Sequence[str] = ()
+) -> Drawing:
     """A contact sheet with the prompt below each image.
 
     Args:
         tiles: Images, at least one.
         name: File stem.
+        title: What they are.
+        notes: A score for each image, written before its prompt; none at all for no scores.
 
     Returns:
         A figure of full width; its numbers list prompt, seed and weight of every image.
@@ -82,7 +93,8 @@ def contact_figure(tiles: Sequence[Tile], name: str = "gallery") -> Drawing:
     rows = -(-len(tiles) // columns)
     total = WIDTH_INCHES["full"]
     cell = total / columns
-    captions = [_wrap(tile.prompt, cell - _GAP_INCHES, 3) for tile in tiles]
+    told = [f"{note}: {tile.prompt}" for note, tile in zip(notes, tiles, strict=True)] if notes else []
+    captions = [_wrap(text, cell - _GAP_INCHES, 3) for text in told or [tile.prompt for tile in tiles]]
     lines = [max(text.count("\n") + 1 for text in captions[row * columns : (row + 1) * columns]) for row in range(rows)]
     heights = [cell + count * _LINE_INCHES + 0.08 for count in lines]
     height = sum(heights)
@@ -99,9 +111,9 @@ def contact_figure(tiles: Sequence[Tile], name: str = "gallery") -> Drawing:
             )
             figure.text(column * cell / total, (top - cell) / height, captions[place], ha="left", va="top")
     weights = ", ".join(f"{weight:g}" for weight in sorted({tile.guidance_weight for tile in tiles}))
-    prompts = "; ".join(tile.prompt for tile in tiles)
-    desc = f"Contact sheet of {len(tiles)} enlarged images at w = {weights}: {prompts}."
-    return Drawing(name, "Gallery of enlarged images", desc, figure, tile_table(tiles))
+    prompts = "; ".join(told or [tile.prompt for tile in tiles])
+    desc = f"{title}: contact sheet of {len(tiles)} images at w = {weights}: {prompts}."
+    return Drawing(name, title, desc, figure, tile_table(tiles), _FORMATS)
 
 
 def tile_table(tiles: Sequence[Tile]) -> pd.DataFrame:
@@ -111,9 +123,8 @@ def tile_table(tiles: Sequence[Tile]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _write_prompt(figure: Figure, strip: Strip, centre: float, cell: float) -> None:
-    text = _wrap(strip.prompt, _TEXT_INCHES - 0.1, max(1, int(cell / _LINE_INCHES) - 1))
-    figure.text(0.0, centre, text, ha="left", va="center", linespacing=1.15)
+def _row_words(row: GridRow, shown: Sequence[int]) -> str:
+    return f"{row.text} ({', '.join(row.notes[place] for place in shown)})" if row.notes else row.text
 
 
 def _show(figure: Figure, tile: Tile | None, box: tuple[float, float, float, float]) -> None:

@@ -60,6 +60,36 @@ def place_labels(
     return placed
 
 
+def spread(wanted: Sequence[float], pitch: float, low: float, high: float) -> list[float]:
+    """Places on a line at least `pitch` apart, near the wanted ones and inside the bounds where they fit.
+
+    Args:
+        wanted: Ascending places.
+        pitch: Least distance.
+        low: Lower bound.
+        high: Upper bound.
+
+    Returns:
+        Ascending places, one for each wanted one: groups of close ones are centred on their mean.
+    """
+    groups: list[list[float]] = []
+    for place in wanted:
+        groups.append([place])
+        while len(groups) > 1 and _span(groups[-2], pitch)[1] + pitch > _span(groups[-1], pitch)[0]:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    places = [_span(group, pitch)[0] + pitch * step for group in groups for step in range(len(group))]
+    for step, place in enumerate(places):
+        places[step] = max(place, low + pitch * step)
+    for step in range(len(places)):
+        places[-1 - step] = min(places[-1 - step], high - pitch * step)
+    return places
+
+
+def _span(group: Sequence[float], pitch: float) -> tuple[float, float]:
+    centre, half = sum(group) / len(group), pitch * (len(group) - 1) / 2
+    return centre - half, centre + half
+
+
 def overlap(a: Box, b: Box, gap: float = _GAP) -> bool:
     """True if the boxes come nearer to each other than `gap`."""
     return a[0] < b[2] + gap and b[0] < a[2] + gap and a[1] < b[3] + gap and b[1] < a[3] + gap

@@ -11,25 +11,7 @@ import pandas as pd
 from imagen_bench.bench.pareto import best_index, non_dominated
 from imagen_bench.errors import InputError
 from imagen_bench.report.data import OVERALL, RunData, floats
-
-# Direction and name of metrics that a run folder may hold without saying so itself.
-_KNOWN = {
-    "clip_score": ("CLIP score", True),
-    "fid": ("FID", False),
-    "kid": ("KID", False),
-    "cmmd": ("CMMD", False),
-    "is": ("Inception Score", True),
-    "inception_score": ("Inception Score", True),
-    "precision": ("precision", True),
-    "recall": ("recall", True),
-    "density": ("density", True),
-    "coverage": ("coverage", True),
-}
-
-_INTERVALS = {
-    "clip_score": "95 % interval: Student's t with a standard error clustered by prompt.",
-    "fd": "95 % interval: delete-one-block jackknife over prompts; the reference set is held fixed.",
-}
+from imagen_bench.report.metric_facts import FACTS
 
 
 @dataclass(frozen=True)
@@ -68,7 +50,8 @@ def describe_metric(run: RunData, name: str) -> Metric:
     """
     stated = run.section("protocols").get(name)
     stated = stated if isinstance(stated, dict) else {}
-    label, higher = _KNOWN.get(name, (name, not name.startswith("fd")))
+    facts = FACTS.get(name)
+    label, higher = (facts.label, facts.higher_is_better) if facts else (name, not name.startswith("fd"))
     if name == "fd":
         features = run.section("config").get("scores", {}).get("extractor") or run.record.get("extractor") or "features"
         label = f"FD ({features} features)"
@@ -76,9 +59,10 @@ def describe_metric(run: RunData, name: str) -> Metric:
 
 
 def pareto_axes(metrics: Sequence[Metric]) -> tuple[Metric, Metric] | None:
-    """The two metrics of the Pareto figure: first one where higher is better, first one where lower is."""
+    """The two metrics of the Pareto figure: the first one where higher is better; FID, or what else lower is better."""
     up = next((metric for metric in metrics if metric.higher_is_better), None)
-    down = next((metric for metric in metrics if not metric.higher_is_better), None)
+    distances = [metric for metric in metrics if not metric.higher_is_better]
+    down = next((metric for metric in distances if metric.name == "fid"), distances[0] if distances else None)
     return (up, down) if up and down else None
 
 
@@ -135,6 +119,14 @@ def weights_words(weights: Sequence[float]) -> str:
     return "w = " + words_list([f"{weight:g}" for weight in weights])
 
 
+def best_weight(run: RunData, metric: Metric) -> float | None:
+    """The guidance weight of a run's best value of a metric; None without values."""
+    rows = run.overall(metric.name).dropna(subset=["value"])
+    if rows.empty:
+        return None
+    return float(rows["guidance_weight"].iloc[best_index(rows["value"].to_numpy(), metric.higher_is_better)])
+
+
 def best_sentence(run: RunData, metric: Metric, with_label: bool) -> str:
     """Where the best value of a metric lies, and which weights cannot be told from it by their intervals."""
     rows = run.overall(metric.name).dropna(subset=["value"])
@@ -175,8 +167,3 @@ def sample_count_words(counts: Iterable[float]) -> str:
     if not known:
         return ""
     return f"n = {known[0]:,}" if len(known) == 1 else f"n = {known[0]:,}–{known[-1]:,}"
-
-
-def interval_words(metric: Metric) -> str:
-    """How the 95 % interval of a built-in metric is made; empty for others."""
-    return _INTERVALS.get(metric.name, "")

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 
 from imagen_bench.errors import InputError
 from imagen_bench.report.data import RunData, floats
-from imagen_bench.report.labels import Box, Point, place_labels
+from imagen_bench.report.labels import Box, Point, place_labels, spread
 from imagen_bench.report.metric_words import (
     Metric,
     decimals_for,
@@ -27,6 +27,7 @@ from imagen_bench.report.metric_words import (
     pareto_points,
     sample_count_words,
 )
+from imagen_bench.report.published import Published
 from imagen_bench.report.style import (
     INK,
     MUTED,
@@ -47,9 +48,13 @@ from imagen_bench.report.style import (
 _HEIGHTS: dict[Width, float] = {"column": 3.0, "full": 4.1}
 _PER_INCH = 72.0
 _LABEL_GID = "weight-label"
+_ROOM_GID = "room"
+_LEADER_POINTS = 9.0
 
 
-def pareto_figure(runs: Sequence[RunData], x: Metric, y: Metric, width: Width = "full") -> Drawing:
+def pareto_figure(
+    runs: Sequence[RunData], x: Metric, y: Metric, width: Width = "full", published: Sequence[Published] = ()
+) -> Drawing:
     """Draw every run's sweep in the plane of two metrics.
 
     Args:
@@ -57,6 +62,7 @@ def pareto_figure(runs: Sequence[RunData], x: Metric, y: Metric, width: Width = 
         x: Metric of the horizontal axis.
         y: Metric of the vertical axis.
         width: Printed width: a paper's column (3.4 in) or the whole page (7 in).
+        published: FID from papers, drawn as dotted lines where `y` is FID: they come without a value of `x`.
 
     Returns:
         The figure `pareto`; its numbers are those of `pareto_points`.
@@ -75,13 +81,15 @@ def pareto_figure(runs: Sequence[RunData], x: Metric, y: Metric, width: Width = 
         for place, model in enumerate(models):
             _draw_sweep(axes, points[points["model"] == model], place)
         axes.margins(0.09, 0.13)
+        marked = _published_lines(axes, published if y.name == "fid" else ())
         axes.set_xlabel(drawable(x.label))
         axes.set_ylabel(drawable(", ".join(filter(None, (y.label, sample_count_words(points["n"]))))))
         _legend(figure, models, width)
         freeze_layout(figure)
+        _name_lines(axes, marked)
         taken = _better_arrow(axes, points, x, y)
         _label_weights(axes, points, taken)
-    return Drawing(drawing_name("pareto", width), _title(x, y), _describe(points, x, y), figure, points)
+    return Drawing(drawing_name("pareto", width), _title(x, y), _describe(points, x, y, marked), figure, points)
 
 
 def draw_pareto(runs: Sequence[RunData], width: Width = "full") -> Drawing:
@@ -124,6 +132,50 @@ def _draw_sweep(axes: Axes, rows: pd.DataFrame, place: int) -> None:
             linestyle="none",
             zorder=3,
         )
+
+
+def _published_lines(axes: Axes, published: Sequence[Published]) -> list[Published]:
+    """Draw the values near the plotted ones, and keep room for their names; returns those drawn, ascending."""
+    if not published:
+        return []
+    low, high = axes.get_ylim()
+    lowest = min(value.fid for value in published)
+    low = min(low, lowest - 0.06 * (high - min(low, lowest)))
+    marked = sorted((value for value in published if low <= value.fid <= high), key=lambda value: value.fid)
+    axes.set_ylim(low, high)
+    for value in marked:
+        axes.axhline(value.fid, linestyle=(0, (1, 2)), color=MUTED, linewidth=0.9, zorder=0)
+    longest = max((_line_name(value) for value in marked), key=len, default="")
+    axes.annotate(
+        longest, xy=(1, 0.5), xycoords="axes fraction", xytext=(_LEADER_POINTS, 0), textcoords="offset points",
+        alpha=0, gid=_ROOM_GID, annotation_clip=False,
+    )  # fmt: skip
+    return marked
+
+
+def _name_lines(axes: Axes, marked: Sequence[Published]) -> None:
+    """Write the names right of the axes, pushed apart where lines lie close together."""
+    for text in [text for text in axes.texts if text.get_gid() == _ROOM_GID]:
+        text.remove()
+    bounds, pitch = _axes_box(axes), TEXT_POINTS + 2.0
+    scale = _PER_INCH / figure_dpi(axes)
+    wanted = [float(axes.transData.transform((0, value.fid))[1]) * scale for value in marked]
+    for value, at, place in zip(marked, wanted, spread(wanted, pitch, bounds[1], bounds[3]), strict=True):
+        axes.annotate(
+            _line_name(value),
+            xy=_fraction(axes, bounds[2], at),
+            xytext=_fraction(axes, bounds[2] + _LEADER_POINTS, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            color=MUTED,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0},
+        )
+
+
+def _line_name(value: Published) -> str:
+    return f"{value.model.removesuffix(' (zero-shot)')} {value.fid:.2f}"
 
 
 def _legend(figure: Figure, models: Sequence[str], width: Width) -> None:
@@ -247,8 +299,8 @@ def _title(x: Metric, y: Metric) -> str:
     return f"{y.label} against {x.label} by guidance weight"
 
 
-def _describe(points: pd.DataFrame, x: Metric, y: Metric) -> str:
-    """Alternative text: every point in words."""
+def _describe(points: pd.DataFrame, x: Metric, y: Metric, marked: Sequence[Published]) -> str:
+    """Alternative text: every point and line in words."""
     x_decimals, y_decimals = decimals_for(points["x"]), decimals_for(points["y"])
     parts = [f"Line chart of {x.label} ({x.direction}) against {y.label} ({y.direction})."]
     for model, rows in points.groupby("model", sort=False):
@@ -258,4 +310,6 @@ def _describe(points: pd.DataFrame, x: Metric, y: Metric) -> str:
             for weight, at_x, at_y, kept in floats(rows, "guidance_weight", "x", "y", "non_dominated")
         )
         parts.append(f"{model}: {told}.")
+    if marked:
+        parts.append(f"Published values as dotted lines: {', '.join(map(_line_name, marked))}.")
     return " ".join(parts)

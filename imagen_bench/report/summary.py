@@ -11,6 +11,7 @@ import pandas as pd
 from imagen_bench.bench.pareto import best_index
 from imagen_bench.errors import InputError
 from imagen_bench.report.data import OVERALL, RunData
+from imagen_bench.report.metric_facts import FACTS
 from imagen_bench.report.metric_words import (
     Metric,
     decimals_for,
@@ -72,10 +73,10 @@ def cite_lines(runs: Sequence[RunData], metrics: Sequence[Metric]) -> list[str]:
         weight = float(best[1]["guidance_weight"])
         told = [_told(run, metric, weight) for metric in (leading, *(m for m in main if m != leading))]
         version = run.section("versions").get("imagen-bench", "?")
-        prompts, model = run.section("prompts"), run.section("model")
+        prompts = run.section("prompts")
         source = f"{prompts.get('id', '?')} (version {prompts.get('version', '?')})"
         lines.append(
-            f"{model.get('name', run.label)} at guidance weight {weight:g}: {'; '.join(filter(None, told))}. "
+            f"{_named(run)} at guidance weight {weight:g}: {'; '.join(filter(None, told))}. "
             f"Prompts: {source}. Protocols: {', '.join(_protocols(run))}. imagen-bench {version}."
         )
     return lines
@@ -86,10 +87,12 @@ def warnings_of(runs: Sequence[RunData], metrics: Sequence[Metric]) -> list[str]
     found = []
     for metric in metrics:
         counts = pd.concat([run.overall(metric.name)["n"] for run in runs]).dropna()
-        if metric.name.startswith(("fd", "fid")) and len(counts) and counts.min() < FEW_IMAGES:
+        facts = FACTS.get(metric.name)
+        if facts is not None and facts.biased and len(counts) and counts.min() < FEW_IMAGES:
+            bias = "depends on their number" if metric.higher_is_better else "is biased upward"
             found.append(
-                f"{metric.label} of {int(counts.min()):,} images is biased upward; compare it only with "
-                "values of as many images and the same features."
+                f"{metric.label} of {int(counts.min()):,} images {bias}; compare it only with values of as many "
+                "images and the same features."
             )
         if metric.name == "fd":
             found.append(f"{metric.label} is not FID: its features are not those of the Inception network.")
@@ -100,6 +103,12 @@ def warnings_of(runs: Sequence[RunData], metrics: Sequence[Metric]) -> list[str]
         if run.record.get("continued_with"):
             found.append(f"{run.label} was continued with other library versions than it was started with.")
     return list(dict.fromkeys(found))
+
+
+def _named(run: RunData) -> str:
+    """The model, with the run's label where that is another name."""
+    model = str(run.section("model").get("name") or run.label)
+    return model if run.label == model else f"{model} ({run.label})"
 
 
 def _sentence(text: str) -> str:

@@ -22,6 +22,8 @@ from imagen_bench.report.metric_words import (
     pareto_points,
 )
 
+FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX"}
+"""Suffix and name of the formats that a table is written in."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -60,6 +62,7 @@ class Table:
         rows: Cells; the first `headers` of each row name the row.
         headers: Number of naming columns.
         data: The same as raw numbers.
+        prose: Number of columns at the end that hold sentences.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     headers: int
     data: pd.DataFrame
+    prose: int = 0
 
 
 def headline_table(runs: Sequence[RunData], metrics: Sequence[Metric]) -> Table | None:
@@ -151,10 +155,10 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     r"""A booktabs table without a float, ready for \\input; needs the package booktabs."""
-    naming = "l" * table.headers
+    naming, numbers = "l" * table.headers, "r" * (len(table.head) - table.headers - table.prose)
     lines = [
         f"% {' '.join(table.caption.split())}",
-        rf"\begin{{tabular}}{{{naming}{'r' * (len(table.head) - table.headers)}}}",
+        rf"\begin{{tabular}}{{{naming}{numbers}{'l' * table.prose}}}",
         r"\toprule",
         " & ".join(map(_latex, table.head)) + r" \\",
         r"\midrule",

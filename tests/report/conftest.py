@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from imagen_bench.bench.run_folder import SCORE_COLUMNS
+from imagen_bench.bench.run_folder import SAMPLE_SCORE_COLUMNS, SCORE_COLUMNS
 from imagen_bench.report.page import write_report
 
 WEIGHTS = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
@@ -48,6 +48,7 @@ def write_run(
     gallery: int = 3,
     protocols: dict[str, str] = PROTOCOLS,
     prompts_of: Mapping[str, str] = MappingProxyType({}),
+    sample_scores: Mapping[tuple[str, float], float] | None = None,
     with_scores: bool = True,
     with_samples: bool = True,
 ) -> Path:
@@ -61,7 +62,10 @@ def write_run(
     path.mkdir(parents=True)
     _write_record(path, name, model, weights, n, protocols)
     if with_samples:
-        write_samples(path, _sample_rows(path, prompts, weights, size))
+        rows = _sample_rows(path, prompts, weights, size)
+        write_samples(path, rows)
+        if sample_scores is not None:
+            _write_sample_scores(path, rows, sample_scores)
         for prompt_id, text, _ in prompts[:gallery]:
             shown = weights[len(weights) // 2]
             _draw(path / f"gallery/w={shown:g}/{prompt_id}_0.png", text, shown, size * 4)
@@ -148,6 +152,23 @@ def _sample_rows(
                 )
             )
     return rows
+
+
+def _write_sample_scores(
+    path: Path, rows: Sequence[tuple[object, ...]], known: Mapping[tuple[str, float], float]
+) -> None:
+    """CLIP scores of single samples: the known ones by prompt id and weight, the sweep's own for the others."""
+    scored = [
+        (
+            prompt_id,
+            index,
+            weight,
+            "clip_score",
+            known.get((str(prompt_id), float(str(weight))), clip_at(float(str(weight)))),
+        )
+        for prompt_id, _, _, index, _, weight, *_ in rows
+    ]
+    pd.DataFrame(scored, columns=list(SAMPLE_SCORE_COLUMNS)).to_parquet(path / "samples_scores.parquet", index=False)
 
 
 def _draw(path: Path, text: str, weight: float, size: int) -> None:

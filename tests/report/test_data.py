@@ -27,13 +27,16 @@ def test_a_run_that_just_started_is_read_as_far_as_it_goes(make_run: Any) -> Non
     append_samples(path / "journal", [sample])
     (run,) = load_runs([path])
     assert run.weights == (2.0,)
-    assert any("59 of 60 images are not generated yet" in sentence for sentence in run.missing)
+    assert any(
+        "59 of 60 images are not generated yet (10 at w = 1, 10 at w = 1.5, 9 at w = 2," in sentence
+        for sentence in run.missing
+    )
     assert any("No scores yet" in sentence for sentence in run.missing)
 
 
 def test_runs_of_one_model_are_told_apart(make_run: Any) -> None:
     paths = [make_run("a", name="short"), make_run("b", name="long")]
-    assert [run.label for run in load_runs(paths)] == ["imagen-emoji · short", "imagen-emoji · long"]
+    assert [run.label for run in load_runs(paths)] == ["short", "long"]
     paths = [make_run("c"), make_run("d")]
     labels = [run.label for run in load_runs(paths)]
     assert len(set(labels)) == 2
@@ -113,3 +116,37 @@ def test_prompt_sets_in_run_json_may_be_incomplete(make_run: Any) -> None:
     (run,) = load_runs([path])
     assert run.section("prompts") == {}
     assert run.label == "emoji-sweep"
+
+
+def test_weights_that_are_added_to_a_finished_sweep_are_shown(make_run: Any) -> None:
+    path = make_run(weights=(1.0, 2.0))
+    record = json.loads((path / "run.json").read_text())
+    record["config"]["sweep"]["guidance_weights"] = [1.0, 2.0, 5.0]
+    (path / "run.json").write_text(json.dumps(record))
+    seen = Sample("sin-00", "a cat", "single object", 0, 7, 1.0, "images/w=1/0000/sin-00_0.png", "0" * 64, 0.5)
+    new = Sample("sin-00", "a cat", "single object", 0, 7, 5.0, "images/w=5/0000/sin-00_0.png", "0" * 64, 0.5)
+    append_samples(path / "journal", [seen, new])
+    (run,) = load_runs([path])
+    assert run.weights == (1.0, 2.0, 5.0)
+    assert len(run.samples) == 21
+    told = " ".join(run.missing)
+    assert "9 of 30 images are not generated yet (9 at w = 5)" in told
+    assert "Not scored yet: w = 5." in told
+
+
+def test_samples_know_their_own_scores(make_run: Any) -> None:
+    (run,) = load_runs([make_run(weights=(1.0, 2.0), sample_scores={("col-01", 2.0): 0.75})])
+    scored = run.scored_samples("clip_score")
+    own = scored[(scored["prompt_id"] == "col-01") & (scored["guidance_weight"] == 2)]
+    assert own["value"].tolist() == [0.75]
+    assert len(scored) == 20
+    assert run.scored_samples("fd").empty
+
+
+def test_equal_protocols_of_different_counts_conflict(make_run: Any) -> None:
+    runs = load_runs([make_run("a", with_samples=False), make_run("b", with_samples=False, model="m2")])
+    runs[1].scores.loc[runs[1].scores["metric"] == "fd", "n"] = 30_000.0
+    name = "fd-emoji-bench-240x1-77ab01c2"
+    with pytest.raises(ProtocolError, match="fd was scored by 2 protocols"):
+        check_protocols(runs, force=False)
+    assert check_protocols(runs, force=True) == {"fd": (f"{name} of 10 images", f"{name} of 30,000 images")}

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from imagen_bench.report.contact import strip_grid
 from imagen_bench.report.data import load_runs
 from imagen_bench.report.gallery import (
     data_uri,
-    pick_browser_strips,
     pick_gallery,
     pick_strips,
     read_picture,
     thinned,
 )
-from imagen_bench.report.image_figures import contact_figure, strip_figure
+from imagen_bench.report.image_figures import contact_figure, grid_figure
 from imagen_bench.report.style import drawing_to_bytes
 
 
@@ -29,12 +29,6 @@ def test_strips_are_the_first_prompt_of_each_category(make_run: Any) -> None:
     assert [strip.prompt_id for strip in strips] == ["sin-00", "col-00", "cou-00", "pos-00", "bac-00"]
     assert all([tile.guidance_weight for tile in strip.tiles] == [1, 1.5, 2, 3, 5, 8] for strip in strips)
     assert all(len({tile.seed for tile in strip.tiles}) == 1 for strip in strips)
-
-
-def test_browser_stays_in_its_budget(make_run: Any) -> None:
-    (run,) = load_runs([make_run()])
-    assert sum(len(strip.tiles) for strip in pick_browser_strips(run, 45)) == 30
-    assert sum(len(strip.tiles) for strip in pick_browser_strips(run, 1000)) == 60
 
 
 def test_gallery_images_know_their_prompt(make_run: Any) -> None:
@@ -66,14 +60,16 @@ def test_a_broken_image_is_a_gap_in_figures(make_run: Any) -> None:
     assert broken is not None
     broken.write_bytes(b"no image")
     assert read_picture(broken) is None
-    assert drawing_to_bytes(strip_figure(pick_strips(run, 1, 1)), "png").startswith(b"\x89PNG")
+    assert drawing_to_bytes(grid_figure(strip_grid(pick_strips(run, 1, 1)), "strips"), "png").startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg"])
+@pytest.mark.parametrize("suffix", ["png", "pdf"])
 def test_image_figures_give_equal_bytes(make_run: Any, suffix: str) -> None:
     prompts = {"color": "a $5 <cat> 猫 " * 9}
     (run,) = load_runs([make_run(weights=(1.0, 2.0), categories=("color",), prompts_of=prompts, gallery=1)])
-    first, second = ([strip_figure(pick_strips(run, 1)), contact_figure(pick_gallery(run))] for _ in range(2))
+    first, second = (
+        [grid_figure(strip_grid(pick_strips(run, 1)), "strips"), contact_figure(pick_gallery(run))] for _ in range(2)
+    )
     for a, b in zip(first, second, strict=True):
         assert drawing_to_bytes(a, suffix) == drawing_to_bytes(b, suffix)
 

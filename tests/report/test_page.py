@@ -16,7 +16,7 @@ import pytest
 
 from imagen_bench.errors import ProtocolError, RunFolderError
 from imagen_bench.report import style
-from imagen_bench.report.page import write_report
+from imagen_bench.report.page import ReportOptions, write_report
 
 HOSTILE = "\"><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)> {{7*7}} $x$"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -71,7 +71,7 @@ def test_every_tag_is_closed(page: Page) -> None:
 
 
 def test_hostile_text_stays_text(page: Page) -> None:
-    assert len(page.named("script")) == 1
+    assert [script.get("type") for script in page.named("script")] == ["application/json", None]
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
     assert not page.named("i", "script src")
     assert any(HOSTILE in text for text in page.text)
@@ -84,7 +84,13 @@ def test_nothing_is_fetched(page: Page) -> None:
     sources = [a[key] for _, a in page.tags for key in ("src", "srcset", "data", "poster", "action") if key in a]
     assert sources
     assert all(source.startswith("data:image/") for source in sources)
-    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", page.source)
+    outside_scripts = re.sub(r"<script.*?</script>", "", page.source, flags=re.DOTALL)
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", outside_scripts)
+    index = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page.source, re.DOTALL)
+    assert index is not None
+    sheets = json.loads(index.group(1))["sheets"]
+    assert sheets
+    assert all(sheet.startswith("data:image/jpeg;base64,") for sheet in sheets)
     hosts = [a["href"] for a in page.named("a", "use", "image") if re.match(r"[a-z]+:", a.get("href", ""))]
     assert all(host.startswith("data:text/csv") for host in hosts)
 
@@ -161,8 +167,10 @@ def test_protocol_numbers_and_findings_are_said(page: Page) -> None:
 
 def test_figures_are_written_in_all_formats(report: Path) -> None:
     names = {path.name for path in (report.parent / "figures").iterdir()}
-    for stem in ("pareto", "pareto_column", "weights", "categories", "timing", "strips", "gallery"):
+    for stem in ("pareto", "pareto_column", "weights", "categories", "timing"):
         assert {f"{stem}.{suffix}" for suffix in ("png", "svg", "pdf", "csv")} <= names
+    for stem in ("strips", "gallery", "contact_random"):
+        assert {f"{stem}.{suffix}" for suffix in ("png", "pdf", "csv")} <= names
 
 
 @pytest.fixture
@@ -187,7 +195,7 @@ def test_mixed_protocols_are_refused_or_said(make_run: Any, tmp_path: Path) -> N
     with pytest.raises(ProtocolError, match="fd was scored by 2 protocols"):
         write_report(runs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    page = read(write_report(runs, tmp_path / "out", force=True))
+    page = read(write_report(runs, tmp_path / "out", ReportOptions(force=True)))
     text = " ".join(page.text)
     assert "Different protocols are shown together" in text
     assert "fd-emoji-bench-9x1-00000000" in text
