@@ -17,6 +17,8 @@ LIBRARIES = (
     "torch",
     "torchvision",
     "transformers",
+    "diffusers",
+    "accelerate",
     "open_clip_torch",
     "numpy",
     "scipy",

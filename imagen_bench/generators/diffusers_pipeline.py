@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from imagen_bench.errors import InputError
-from imagen_bench.generators.base import CallReport, Generator, generators
+from imagen_bench.generators.base import CallReport, Generator, SampleRequest, generators
 from imagen_bench.generators.devices import check_device, compile_network
 from imagen_bench.generators.diffusers_files import PipelineFiles, find_pipeline, load_pipeline, networks
 from imagen_bench.generators.diffusers_options import DiffusersOptions, read_options
@@ -42,6 +42,7 @@ class DiffusersGenerator:
     def __init__(self, name: str, stages: Sequence[PipelineStage], options: DiffusersOptions) -> None:
         self.name, self._stages, self._options = name, tuple(stages), options
         self._remarks: dict[int, str] = {}
+        self._count = 0
 
     def describe(self) -> dict[str, Any]:
         """Weights' digests, schedulers and all options that decide the images."""
@@ -51,6 +52,15 @@ class DiffusersGenerator:
             "safety_checker": self._options.safety_checker,
             "stages": {stage.name: stage.describe() for stage in self._stages},
         }
+
+    def prepare(self, samples: Sequence[SampleRequest]) -> None:
+        """Refuse a sweep that the first stage cannot make, before anything is drawn.
+
+        Raises:
+            ModelError: A weight below 1.
+        """
+        for weight in dict.fromkeys(sample.guidance_weight for sample in samples):
+            self._stages[0].check_weight(weight)
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float) -> Tensor:
         """One image a prompt and seed; the weight is the first stage's.
@@ -75,12 +85,13 @@ class DiffusersGenerator:
             InputError: No stage up to the one to stop at enlarges images of this size.
         """
         first = 0 if start is None else self._stage_for(start, self._options.last)
-        self._remarks = {}
+        self._remarks, self._count = {}, len(prompts)
         return self._run(first, self._options.last, prompts, seeds, guidance_weight, start)
 
     def report(self) -> CallReport:
-        """Which images of the last call the safety checker blacked out."""
-        return CallReport(remarks=dict(self._remarks))
+        """Which images of the last call the safety checker blacked out, and whether each was drawn by itself."""
+        alone = self._count if any(stage.draws_alone for stage in self._stages) else 0
+        return CallReport(dict(self._remarks), {"drawn_alone": alone} if alone else {})
 
     def _run(
         self, first: int, last: int, prompts: Sequence[str], seeds: Sequence[int], weight: float | None,
@@ -98,9 +109,7 @@ class DiffusersGenerator:
         side = min(images.shape[-2:])
         known = {stage.output_side: place for place, stage in enumerate(self._stages[:last], start=1)}
         if side not in known:
-            sides = (
-                ", ".join(str(known_side) for known_side in known) or "none: it has no super-resolution stage to run"
-            )
+            sides = ", ".join(map(str, known)) or "none: it has no super-resolution stage to run"
             raise InputError(
                 f"{self.name} cannot enlarge images of {images.shape[-1]}x{images.shape[-2]} pixels: expected a "
                 f"shorter side of {sides}; resize them"
@@ -133,7 +142,9 @@ def open_diffusers(name: str, options: dict[str, Any]) -> Generator:
         check_caller(files, plan[place][1], enlarges=place > 0)
     stages: list[PipelineStage] = []
     for place, (files, (_, own)) in enumerate(zip(found, plan, strict=True)):
-        pipeline = load_pipeline(files, own, settings.safety_checker, _shared(stages, found[0], files))
+        # Parts that are moved between devices by one pipeline cannot be shared with another.
+        shared = _shared(stages, found[0], files) if settings.offload == "none" else {}
+        pipeline = load_pipeline(files, own, settings.safety_checker, shared)
         _place(pipeline, settings)
         stages.append(PipelineStage(settings.stage_names[place], files, pipeline, own, stages[-1] if stages else None))
     title = Path(name).name if Path(name).is_dir() else name

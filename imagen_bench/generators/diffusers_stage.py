@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import re
@@ -48,23 +49,41 @@ class PipelineStage:
         self._files, self._options, self._before = files, options, before
         self._guidance = guidance_argument(_parameters(files), options, files)
         self._embedded = self._guidance == "guidance_scale" and embeds_guidance(files)
+        self._further = {**_caption_cleaning(_parameters(files)), **options.call}
         self._draws_alone = False
 
     @property
+    def draws_alone(self) -> bool:
+        """Whether it was found to use torch's global generator, and so draws one sample at a time."""
+        return self._draws_alone
+
+    @property
     def output_side(self) -> int:
-        """Shorter side of its images in pixels."""
+        """Shorter side of its images in pixels.
+
+        Raises:
+            ModelError: Neither its options nor its network say so.
+        """
         chosen = [side for side in (self._options.height, self._options.width) if side is not None]
         if chosen:
             return min(chosen)
         if "Upscale" in self._files.class_name and self._before is not None:
             return self._before.output_side * 4
-        size = networks(self.pipeline)[0].config.sample_size
-        return int(size if isinstance(size, int) else min(size)) * int(getattr(self.pipeline, "vae_scale_factor", 1))
+        sizes = [getattr(network.config, "sample_size", None) for network in networks(self.pipeline)]
+        if not sizes or sizes[0] is None:
+            raise ModelError(
+                f"{self._files.source} does not say how large its images are: set options.height and width"
+            )
+        side = sizes[0] if isinstance(sizes[0], int) else min(sizes[0])
+        return int(side) * int(getattr(self.pipeline, "vae_scale_factor", 1))
 
     def describe(self) -> dict[str, Any]:
         """Return what decides its images, as JSON-able values."""
-        options = self._options.model_dump(mode="json", exclude={"model", "scheduler", "scheduler_options"})
-        kept = {key: value for key, value in options.items() if key in _DESCRIBED}
+        options = self._options.model_dump(mode="json", include=_DESCRIBED)
+        known = _parameters(self._files)
+        for name, argument in (("steps", "num_inference_steps"), ("guidance_weight", self._guidance)):
+            if name in options and options[name] is None and argument in known:
+                options[name] = known[argument].default
         folder = Path(self._files.source)
         return {
             "model": folder.name if folder.is_dir() else self._files.source,
@@ -72,8 +91,20 @@ class PipelineStage:
             "weights_sha256": self._files.weights_sha256(),
             "scheduler": scheduler_config(self.pipeline),
             "guidance": f"{self._guidance}, {'embedded (distilled), not w' if self._embedded else 'classifier-free'}",
-            "options": kept,
+            "options": options | {"call": self._further},
         }
+
+    def check_weight(self, weight: float) -> None:
+        """Refuse a guidance weight that the pipeline would take for another.
+
+        Raises:
+            ModelError: It is below 1, and guidance is classifier-free.
+        """
+        if weight < 1 and not self._embedded:
+            raise ModelError(
+                f"{self._files.source}: diffusers does not guide below w = 1 and would draw the images of w = 1 at "
+                f"w = {weight:g}; expected weights of at least 1"
+            )
 
     def draw(
         self, prompts: Sequence[str], seeds: Sequence[int], weight: float | None, images: Tensor | None
@@ -94,11 +125,8 @@ class PipelineStage:
         """
         if weight is None and isinstance(self._options, SuperResolutionStage):
             weight = self._options.guidance_weight
-        if weight is not None and weight < 1 and not self._embedded:
-            raise ModelError(
-                f"{self._files.source}: diffusers does not guide below w = 1 and would draw the images of w = 1 at "
-                f"w = {weight:g}; expected weights of at least 1"
-            )
+        if weight is not None:
+            self.check_weight(weight)
         # The first stage keeps the sample's own seed, so that its image can be drawn with diffusers alone.
         own = list(seeds) if self._before is None else [stage_seed(seed, self.name) for seed in seeds]
         if not self._draws_alone:
@@ -142,7 +170,7 @@ class PipelineStage:
             "prompt": list(prompts),
             "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
             "output_type": "np",
-            **options.call,
+            **self._further,
         }
         given = {
             self._guidance: weight,
@@ -162,7 +190,7 @@ class PipelineStage:
         return arguments
 
 
-_DESCRIBED = frozenset({*PipelineOptions.model_fields, "guidance_weight"})
+_DESCRIBED = {*PipelineOptions.model_fields, "guidance_weight"} - {"scheduler", "scheduler_options"}
 
 
 def check_caller(files: PipelineFiles, options: PipelineOptions, enlarges: bool) -> None:
@@ -222,6 +250,14 @@ def embeds_guidance(files: PipelineFiles) -> bool:
         if config.get("guidance_embeds") or config.get("time_cond_proj_dim") is not None:
             return True
     return False
+
+
+def _caption_cleaning(known: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether prompts are cleaned, said outright: by itself that would depend on what else is installed."""
+    if "clean_caption" not in known:
+        return {}
+    can = all(importlib.util.find_spec(name) is not None for name in ("bs4", "ftfy"))
+    return {"clean_caption": bool(known["clean_caption"].default) and can}
 
 
 def _parameters(files: PipelineFiles) -> Mapping[str, Any]:
