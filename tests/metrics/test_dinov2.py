@@ -119,7 +119,7 @@ def test_positions_of_518_pixels_are_resampled_by_the_official_formula(tmp_path:
 
 def test_weights_of_another_network(file: Path, inception_file: Path, tmp_path: Path) -> None:
     for wrong in (file, inception_file):
-        with pytest.raises(ModelError, match="does not hold the weights of DINOv2 ViT-L/14: no tensor 'blocks"):
+        with pytest.raises(ModelError, match="does not hold the weights of DINOv2 ViT-L/14: no tensor '"):
             open_dinov2(wrong, "cpu")
     torch.save({"pos_embed": torch.zeros(1, 6, 4)}, tmp_path / "registers.pth")
     with pytest.raises(ModelError, match=r"'pos_embed' .* expected 1 x \(1 \+ S\^2\) x D"):
