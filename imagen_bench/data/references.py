@@ -1,13 +1,14 @@
 """Sets of images to compare with, or to score: a folder, or parquet in the layout of Hugging Face datasets.
 
-A set's digest covers the content of its images and not their names or order, which no distance depends on: a
-folder and a parquet file of the same image files have one digest, and a changed folder never has that of the
-old one.
+A set's digest covers the content of its images and what is done to them, not their names or order, which no
+distance depends on: a folder and a parquet file of the same image files have one digest, and a changed folder
+never has that of the old one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PARQUET = ".parquet"
 IMAGE_COLUMN = "image"
+_READERS = 8
 
 
 class ImageSet(Protocol):
@@ -34,11 +36,26 @@ class ImageSet(Protocol):
         """Name of each image: its path below the folder, or the path that the parquet row states."""
 
     @property
+    def hashes(self) -> tuple[str, ...]:
+        """Hex SHA-256 of each image file, in order."""
+
+    @property
+    def preprocessing(self) -> str:
+        """What `batches` does to the images beyond decoding them; empty for nothing."""
+
+    @property
     def digest(self) -> str:
-        """Hex SHA-256 over the content of the image files, whatever their order."""
+        """Hex SHA-256 over the content of the image files, whatever their order, and the preprocessing."""
 
     def __len__(self) -> int:
         """Return the number of images."""
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the content of each image file, in order.
+
+        Raises:
+            InputError: Names the file that cannot be read, or that changed since it was hashed.
+        """
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes.
@@ -80,6 +97,8 @@ class FolderImageSet:
         InputError: No such folder, or no images in it.
     """
 
+    preprocessing = ""
+
     def __init__(self, folder: Path) -> None:
         from imagen_bench.images import list_images
 
@@ -92,16 +111,70 @@ class FolderImageSet:
         return len(self.paths)
 
     @cached_property
+    def hashes(self) -> tuple[str, ...]:
+        """Hex SHA-256 of each image file, in order."""
+        return hash_files(self.paths)
+
+    @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over the content of the image files."""
-        return _digest([sha256_file(path) for path in self.paths])
+        return set_digest(self.hashes)
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the content of each image file, in order."""
+        for index, name in enumerate(self.names):
+            yield name, self._read(index)
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
-        from imagen_bench.images import read_image
+        from imagen_bench.images import decode_image
 
         for start in range(0, len(self.paths), batch_size):
-            yield [read_image(path) for path in self.paths[start : start + batch_size]]
+            part = range(start, min(start + batch_size, len(self.paths)))
+            yield [decode_image(self._read(index), str(self.paths[index])) for index in part]
+
+    def _read(self, index: int) -> bytes:
+        """Return a file's content; what was hashed is what is read, or features would go by another's digest."""
+        path = self.paths[index]
+        data = read_file(path)
+        if "hashes" in self.__dict__ and sha256_bytes(data) != self.hashes[index]:
+            raise InputError(f"image {str(path)!r} was changed while it was in use: start again when nothing writes")
+        return data
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of an image file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read image {str(path)!r}: {error.strerror}") from error
+
+
+def hash_files(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the hex SHA-256 of files, in order; several are read at once.
+
+    Raises:
+        InputError: Names the file that cannot be read.
+    """
+
+    def digest(path: Path) -> str:
+        try:
+            return sha256_file(path)
+        except OSError as error:
+            raise InputError(f"cannot read image {str(path)!r}: {error.strerror}") from error
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return tuple(pool.map(digest, paths))
+
+
+def set_digest(hashes: Sequence[str], preprocessing: str = "") -> str:
+    """Return the digest of an image set: over its files in any order, and over what is done to them."""
+    files = sorted(hashes)
+    return digest_json([files, preprocessing] if preprocessing else files)
 
 
 class ParquetImageSet:
@@ -115,6 +188,8 @@ class ParquetImageSet:
         InputError: A file is broken, lacks such a column, holds a row without bytes, or there are no rows.
     """
 
+    preprocessing = ""
+
     def __init__(self, name: str, files: list[Path]) -> None:
         self.name = name
         self._files = files
@@ -122,13 +197,14 @@ class ParquetImageSet:
             _check_columns(file)
         hashes: list[str] = []
         names: list[str] = []
-        for row_name, data in self._rows():
+        for row_name, data in self.files():
             names.append(row_name)
             hashes.append(sha256_bytes(data))
         if not names:
             raise InputError(f"{str(files[0])!r} holds no rows: expected at least one image")
         self.names = tuple(names)
-        self.digest = _digest(hashes)
+        self.hashes = tuple(hashes)
+        self.digest = set_digest(hashes)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -139,7 +215,7 @@ class ParquetImageSet:
         from imagen_bench.images import decode_image
 
         batch: list[torch.Tensor] = []
-        for name, data in self._rows():
+        for name, data in self.files():
             batch.append(decode_image(data, name))
             if len(batch) == batch_size:
                 yield batch
@@ -147,7 +223,8 @@ class ParquetImageSet:
         if batch:
             yield batch
 
-    def _rows(self) -> Iterator[tuple[str, bytes]]:
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the name and the content of each image file, in order."""
         import pyarrow as pa
 
         for file in self._files:
@@ -188,7 +265,3 @@ def _check_columns(file: Path) -> None:
 
 def _broken(file: Path, error: Exception) -> str:
     return f"cannot read parquet file {str(file)!r}: {' '.join(str(error).split())[:200]}; write it again"
-
-
-def _digest(hashes: list[str]) -> str:
-    return digest_json(sorted(hashes))
