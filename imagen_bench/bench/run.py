@@ -110,7 +110,7 @@ def run_benchmark(
     opened = validate(RunConfig, with_home(dump_config(config)), "config")
     prompts = load_prompt_set(opened.prompts.set)
     plan_samples(opened, prompts)
-    scoring = open_scoring(opened, prompts, out)
+    scoring = open_scoring(opened, prompts, out, progress)
     generator = open_generator(opened.model)
     with locked(out):
         folder = RunFolder.create_or_resume(out, run_record(config, generator, prompts, scoring))
@@ -181,7 +181,7 @@ def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, progress: boo
     folder.run.update(scoring.describe())
     folder.run["timing"] = {**timing, "score_seconds": round(time.perf_counter() - started, 3)}
     # Text features may come from the cache, and then nothing is cut in this start.
-    cut = max(scoring.extractor.truncated, folder.run.get("truncated_prompts", 0))
+    cut = max(scoring.metrics.truncated(), folder.run.get("truncated_prompts", 0))
     folder.run.update(truncated_prompts=cut, notes=scoring.notes(cut))
     folder.write_run()
     stages.finish("evaluate", inputs)

@@ -7,9 +7,9 @@ never has that of the old one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,6 +63,9 @@ class ImageSet(Protocol):
         Raises:
             InputError: Names the image that cannot be read.
         """
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what returns it as a uint8 tensor 3 x H x W; fit for threads."""
 
 
 def open_image_set(path: Path | str) -> ImageSet:
@@ -127,11 +130,18 @@ class FolderImageSet:
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
-        from imagen_bench.images import decode_image
-
         for start in range(0, len(self.paths), batch_size):
             part = range(start, min(start + batch_size, len(self.paths)))
-            yield [decode_image(self._read(index), str(self.paths[index])) for index in part]
+            yield [self._decode(index) for index in part]
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what reads and decodes it."""
+        yield from (partial(self._decode, index) for index in range(len(self.paths)))
+
+    def _decode(self, index: int) -> torch.Tensor:
+        from imagen_bench.images import decode_image
+
+        return decode_image(self._read(index), str(self.paths[index]))
 
     def _read(self, index: int) -> bytes:
         """Return a file's content; what was hashed is what is read, or features would go by another's digest."""
@@ -222,6 +232,13 @@ class ParquetImageSet:
                 batch = []
         if batch:
             yield batch
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what decodes it; the bytes are read here."""
+        from imagen_bench.images import decode_image
+
+        for name, data in self.files():
+            yield partial(decode_image, data, name)
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content of each image file, in order."""

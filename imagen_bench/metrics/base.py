@@ -37,12 +37,14 @@ class FeatureBatch:
         clusters: N labels; samples of one label (one prompt) are not independent of each other.
         text: Float array N x D, features of each image's prompt; None where no prompts are known.
         categories: N category names, or none at all.
+        text_prefix: What was put before each prompt before its features were taken.
     """
 
     image: npt.ArrayLike
     clusters: Sequence[str]
     text: npt.ArrayLike | None = None
     categories: Sequence[str] = ()
+    text_prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class MetricResult:
         n: Number of images.
         higher_is_better: Direction of the metric.
         per_sample: Float64 array of n scores in the order of the updates, where a single image has one.
+        details: Further numbers of the definition: the deviation over splits or subsets, the slope of a fit.
     """
 
     name: str
@@ -87,6 +90,7 @@ class MetricResult:
     n: int
     higher_is_better: bool
     per_sample: FloatArray | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 class Metric(ABC):
@@ -98,12 +102,15 @@ class Metric(ABC):
         needs: What else than the images' features it needs.
         features: Name of the extractor that it is defined on ("inception", "dinov2-vitl14"); None for the one
             that the user chose.
+        text_prefix: What its definition puts before each prompt; its batches carry the features of the prompts
+            with that prefix, and say so in their own `text_prefix`.
     """
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
     needs: ClassVar[frozenset[Need]]
     features: ClassVar[str | None] = None
+    text_prefix: ClassVar[str] = ""
 
     def __init__(self, context: MetricContext) -> None:
         self.context = context

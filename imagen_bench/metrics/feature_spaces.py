@@ -1,8 +1,8 @@
 """The feature spaces that metrics are defined on, by name, and how they are opened.
 
 "inception" (the 2048 pooled features), "inception-768", "inception-192", "inception-64" and "inception-logits" are
-layers of the FID Inception network; "dinov2-vitl14" is DINOv2's class token; "clip-vitl14-336" is what CMMD uses and
-"clip-vitb32" what CLIP-FID uses. The CLIP model that the user chose is `CHOSEN`.
+layers of the FID Inception network; "dinov2-vitl14" is DINOv2's class token; "clip-vitl14-336" is what CMMD uses.
+The CLIP model that the user chose is `CHOSEN`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ INCEPTION_LAYERS = {
     "inception-64": "64",
     "inception-logits": "logits",
 }
-_CLIP_SPACES: dict[str, tuple[str, str, PixelTransform | None]] = {
+_CLIP_SPACES: dict[str, tuple[str, str, PixelTransform]] = {
     "clip-vitl14-336": ("ViT-L-14-336", "CLIP ViT-L/14-336", CROP_THEN_RESIZE),
-    "clip-vitb32": ("ViT-B-32", "CLIP ViT-B/32", None),
 }
 _DINOV2 = "dinov2-vitl14"
 SPACES = (CHOSEN, *INCEPTION_LAYERS, _DINOV2, *_CLIP_SPACES)

@@ -79,7 +79,7 @@ CATALOGUE = {
             "clip-vitb32",
             "ViT-B-32-openai.safetensors",
             _HUB.format("vit_base_patch32_clip_224.openai"),
-            "CLIP-FID; CLIP score with --extractor ViT-B-32/openai",
+            "CLIP-FID and CLIPScore with --extractor ViT-B-32/openai",
             "MIT",
         ),
     )
