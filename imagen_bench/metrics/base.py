@@ -156,7 +156,18 @@ class Metric(ABC):
 metrics: Registry[type[Metric]] = Registry(
     "metric",
     "imagen_bench.metrics",
-    modules=["imagen_bench.metrics.clip_score", "imagen_bench.metrics.frechet"],
+    modules=[
+        f"imagen_bench.metrics.{module}"
+        for module in (
+            "clip_score",
+            "cmmd",
+            "fid_infinity",
+            "frechet",
+            "inception_score",
+            "kernel",
+            "neighbours",
+        )
+    ],
 )
 
 

@@ -1,10 +1,10 @@
 """CLIP score: how well images fit their prompts, as the cosine of CLIP's image and text features.
 
 The value is the raw cosine, as on the axis of Imagen's guidance curves (arXiv:2205.11487, section 4.4).
-Others print the same quantity on another scale: torchmetrics 100 max(mean cosine, 0); CLIPScore 2.5
-max(cosine, 0) with the prompt prefix "A photo depicts" and ViT-B/32 (Hessel et al. 2021, arXiv:2104.08718,
-eq. 1). So 0.27 here is 27 there, or 0.675 without the prefix's effect. Scores of different CLIP models are
-not comparable.
+Others print the same quantity on another scale, and these are metrics of their own here: torchmetrics 100
+max(mean cosine, 0); CLIPScore 2.5 max(cosine, 0) with the prompt prefix "A photo depicts " and ViT-B/32 (Hessel
+et al. 2021, arXiv:2104.08718, section 3). So 0.27 here is 27 there, or 0.675 without the prefix's effect. Scores
+of different CLIP models are not comparable.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from imagen_bench.metrics.base import (
     metrics,
 )
 from imagen_bench.metrics.intervals import mean_interval
+from imagen_bench.metrics.options import NoOptions, read_options
+
+HESSEL_PREFIX = "A photo depicts "
 
 
 def features_to_cosines(image: npt.ArrayLike, text: npt.ArrayLike) -> FloatArray:
@@ -64,6 +67,7 @@ class ClipScore(Metric):
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
+        read_options(NoOptions, context, self.name)
         self._cosines: list[float] = []
         self._clusters: list[str] = []
         self._categories: list[str] = []
@@ -77,6 +81,11 @@ class ClipScore(Metric):
         """Take image and text features of N images."""
         if batch.text is None:
             raise InputError("the CLIP score needs the prompt of each image, found none: give captions")
+        if batch.text_prefix != self.text_prefix:
+            raise InputError(
+                f"{self.name} scores prompts with the prefix {self.text_prefix!r}, found text features made with "
+                f"{batch.text_prefix!r}: extract those of the prefixed prompts"
+            )
         cosines = features_to_cosines(batch.image, batch.text)
         checked_length(batch.clusters, len(cosines), "cluster labels")
         if batch.categories:
@@ -106,8 +115,58 @@ class ClipScore(Metric):
     def _mean_of(self, samples: range | list[int]) -> MetricResult:
         if not samples:
             raise InputError("no images were scored: expected at least one")
-        values = np.array([self._cosines[i] for i in samples])
+        values = self._scale(np.array([self._cosines[i] for i in samples]))
         low, high = mean_interval(values, [self._clusters[i] for i in samples]) or (None, None)
         return MetricResult(
             self.name, self.label, float(values.mean()), low, high, len(values), self.higher_is_better, values
         )
+
+    @staticmethod
+    def _scale(cosines: FloatArray) -> FloatArray:
+        """Return the scores of single samples, given their cosines."""
+        return cosines
+
+
+@metrics.register("clip_score_100")
+class ClipScore100(ClipScore):
+    """100 times the CLIP score, as torchmetrics prints it; that also clamps a mean below 0, which this does not."""
+
+    name: ClassVar[str] = "clip_score_100"
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"CLIP score x 100 ({self.context.extractor})"
+
+    @staticmethod
+    def _scale(cosines: FloatArray) -> FloatArray:
+        return 100 * cosines
+
+
+@metrics.register("clipscore_hessel")
+class ClipScoreHessel(ClipScore):
+    """2.5 max(cosine, 0): the scale of CLIPScore (Hessel et al. 2021), prompts as they are."""
+
+    name: ClassVar[str] = "clipscore_hessel"
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"CLIPScore without prefix ({self.context.extractor})"
+
+    @staticmethod
+    def _scale(cosines: FloatArray) -> FloatArray:
+        return 2.5 * np.maximum(cosines, 0)
+
+
+@metrics.register("clipscore_hessel_prefix")
+class ClipScoreHesselPrefix(ClipScoreHessel):
+    """CLIPScore as Hessel et al. 2021 define it, "A photo depicts " before each prompt; they use ViT-B/32."""
+
+    name: ClassVar[str] = "clipscore_hessel_prefix"
+    text_prefix: ClassVar[str] = HESSEL_PREFIX
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"CLIPScore ({self.context.extractor})"

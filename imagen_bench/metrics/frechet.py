@@ -9,11 +9,9 @@ only scores of the same N are comparable.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from imagen_bench.errors import InputError
 from imagen_bench.metrics.base import (
@@ -23,10 +21,14 @@ from imagen_bench.metrics.base import (
     MetricContext,
     MetricResult,
     Need,
+    checked_features,
     checked_length,
     metrics,
 )
-from imagen_bench.metrics.intervals import Interval, clusters_to_blocks, jackknife_interval
+from imagen_bench.metrics.cluster_sample import ClusterSample
+from imagen_bench.metrics.frechet_jackknife import LeaveOut
+from imagen_bench.metrics.intervals import jackknife_interval
+from imagen_bench.metrics.options import NoOptions, read_options
 from imagen_bench.metrics.statistics import (
     GaussianStatistics,
     RunningMoments,
@@ -39,6 +41,7 @@ __all__ = [
     "FrechetDistance",
     "GaussianStatistics",
     "RunningMoments",
+    "covariance_factor",
     "features_to_statistics",
     "frechet_distance",
     "load_statistics",
@@ -46,10 +49,6 @@ __all__ = [
     "symmetric_root",
 ]
 
-# (largest feature dimension, most jackknife blocks): a block costs one eigenvalue problem of that size,
-# twice.
-_BLOCKS_BY_DIM = ((128, 256), (512, 64), (1024, 40))
-_BLOCKS_ABOVE = 20
 # Eigenvalues below this share of the largest are rounding noise of exact zeros; their roots would add up.
 _NOISE = 64 * float(np.finfo(np.float64).eps)
 
@@ -68,21 +67,68 @@ def frechet_distance(mean1: FloatArray, cov1: FloatArray, mean2: FloatArray, cov
     """
     if mean1.shape != mean2.shape or cov1.shape != cov2.shape:
         raise InputError(f"features of {len(mean1)} and {len(mean2)} dimensions: expected those of one extractor")
-    return _distance_to_root(mean1, cov1, mean2, symmetric_root(cov2))
+    eigenvalues: FloatArray = np.linalg.eigvalsh(_product(cov1, covariance_factor(cov2))).astype(np.float64)
+    return eigenvalues_to_distance(mean1, cov1, mean2, cov2, without_noise(eigenvalues))
+
+
+def eigenvalues_to_distance(
+    mean1: FloatArray, cov1: FloatArray, mean2: FloatArray, cov2: FloatArray, eigenvalues: FloatArray
+) -> float:
+    """Return the Fréchet distance, at least 0, given the eigenvalues of F^T S1 F with S2 = F F^T."""
+    difference = mean1 - mean2
+    traces = float(np.trace(cov1) + np.trace(cov2) - 2 * np.sqrt(eigenvalues).sum())
+    return max(0.0, float(difference @ difference) + traces)
+
+
+def covariance_factor(matrix: FloatArray) -> FloatArray:
+    """Return F with F F^T = `matrix`: the Cholesky factor, or the symmetric root where the rank is not full.
+
+    S1^1/2 S2 S1^1/2 and F^T S2 F have the same eigenvalues, and Cholesky is many times cheaper than a root.
+    """
+    try:
+        factor: FloatArray = np.linalg.cholesky((matrix + matrix.T) / 2).astype(np.float64)
+    except np.linalg.LinAlgError:
+        return symmetric_root(matrix)
+    return factor
 
 
 def symmetric_root(matrix: FloatArray) -> FloatArray:
     """Return the symmetric root of a symmetric positive semi-definite matrix, negative rounding clipped."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    root: FloatArray = (vectors * _roots(values)) @ vectors.T
+    root: FloatArray = (vectors * np.sqrt(without_noise(values))) @ vectors.T
     return root
+
+
+def without_noise(eigenvalues: FloatArray) -> FloatArray:
+    """Return eigenvalues, those that are rounding noise (or negative) set to 0."""
+    floor = _NOISE * max(float(eigenvalues.max(initial=0.0)), 0.0)
+    kept: FloatArray = np.where(eigenvalues > floor, eigenvalues, 0.0)
+    return kept
+
+
+class FrechetFit:
+    """FD of images whose moments are known, and without some of them.
+
+    Args:
+        moments: Moments of the images.
+        reference: Moments of the reference.
+        rows: Float64, R x D: features of the images that may be left out.
+    """
+
+    def __init__(self, moments: RunningMoments, reference: GaussianStatistics, rows: FloatArray) -> None:
+        mean, covariance = moments.mean, moments.covariance
+        factor = covariance_factor(reference.covariance)
+        eigenvalues, vectors = np.linalg.eigh(_product(covariance, factor))
+        eigenvalues = without_noise(eigenvalues)
+        self.distance = eigenvalues_to_distance(mean, covariance, reference.mean, reference.covariance, eigenvalues)
+        self.without = LeaveOut(rows, moments, reference, factor, eigenvalues, vectors)
 
 
 @metrics.register("fd")
 class FrechetDistance(Metric):
-    """FD of the generated images from the reference, with a jackknife interval over prompts.
+    """FD of the generated images from the reference, in the features that the user chose.
 
-    The value needs running moments alone. The interval needs the features again: 4 N D bytes are kept for it.
+    Value and interval need running moments and a bounded sample of features: memory does not grow with N.
     """
 
     name: ClassVar[str] = "fd"
@@ -91,12 +137,12 @@ class FrechetDistance(Metric):
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
+        read_options(NoOptions, context, self.name)
         if context.reference is None:
             raise InputError("the Fréchet distance needs a reference set, found none: give a reference")
         self._reference = context.reference
         self._moments = RunningMoments(context.reference.dim)
-        self._features: list[npt.NDArray[np.float32]] = []
-        self._clusters: list[str] = []
+        self._sample = ClusterSample(context.seed)
 
     @property
     def label(self) -> str:
@@ -105,56 +151,65 @@ class FrechetDistance(Metric):
 
     def update(self, batch: FeatureBatch) -> None:
         """Take the image features of N images."""
-        features = np.asarray(batch.image, dtype=np.float32)
+        features = checked_features(batch.image, "image features")
         checked_length(batch.clusters, len(features), "cluster labels")
         self._moments.update(features)
-        self._features.append(features)
-        self._clusters.extend(batch.clusters)
+        self._sample.update(features.astype(np.float32), batch.clusters)
 
     def merge(self, other: Self) -> None:
         """Add the samples that `other` saw."""
         self._moments.merge(other._moments)
-        self._features.extend(other._features)
-        self._clusters.extend(other._clusters)
+        self._sample.merge(other._sample)
 
     def compute(self) -> MetricResult:
         """Return the distance and its interval at this number of images."""
-        reference_root = symmetric_root(self._reference.covariance)
-        value = self._distance(self._moments, reference_root)
-        low, high = self._interval(value, reference_root) or (None, None)
+        features, clusters, share = self._sample.rows()
+        fit = FrechetFit(self._moments, self._reference, features.astype(np.float64))
+        value = fit.distance
+        low, high = jackknife_interval(value, fit.without, clusters, share, self.context.seed) or (None, None)
         low = max(low, 0.0) if low is not None else None
         return MetricResult(self.name, self.label, value, low, high, self._moments.n, self.higher_is_better)
 
-    def _interval(self, value: float, reference_root: FloatArray) -> Interval | None:
-        limit = next((most for dim, most in _BLOCKS_BY_DIM if self._reference.dim <= dim), _BLOCKS_ABOVE)
-        block_of = clusters_to_blocks(self._clusters, limit, self.context.seed)
-        blocks = int(block_of.max()) + 1
-        features = np.concatenate(self._features)
-        members = [np.flatnonzero(block_of == block) for block in range(blocks)]
 
-        def leave_out(which: Sequence[int]) -> float:
-            left_out = features[np.concatenate([members[block] for block in which])]
-            return self._distance(self._moments.without(left_out), reference_root)
+@metrics.register("fid")
+class Fid(FrechetDistance):
+    """FID: the FD in the 2048 pooled features of the 2015 Inception network (Heusel et al. 2017)."""
 
-        return jackknife_interval(value, leave_out, blocks, pairs=limit, seed=self.context.seed)
+    name: ClassVar[str] = "fid"
+    features: ClassVar[str | None] = "inception"
 
-    def _distance(self, moments: RunningMoments, reference_root: FloatArray) -> float:
-        return _distance_to_root(moments.mean, moments.covariance, self._reference.mean, reference_root)
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return "FID"
 
 
-def _distance_to_root(mean: FloatArray, cov: FloatArray, mean2: FloatArray, root2: FloatArray) -> float:
-    """Fréchet distance to a Gaussian whose covariance is `root2` squared; many distances share that root."""
-    product = root2 @ cov @ root2
-    eigenvalues: FloatArray = np.linalg.eigvalsh((product + product.T) / 2).astype(np.float64)
-    trace_of_root = _roots(eigenvalues).sum()
-    difference = mean - mean2
-    # tr S2 = |S2^1/2|^2 (Frobenius).
-    distance = difference @ difference + np.trace(cov) + np.sum(root2**2) - 2 * trace_of_root
-    return max(0.0, float(distance))
+@metrics.register("fd_dinov2")
+class FdDinov2(FrechetDistance):
+    """FD-DINOv2: the FD in features of DINOv2 ViT-L/14 (Stein et al. 2023, arXiv:2306.04675)."""
+
+    name: ClassVar[str] = "fd_dinov2"
+    features: ClassVar[str | None] = "dinov2-vitl14"
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return "FD-DINOv2"
 
 
-def _roots(eigenvalues: FloatArray) -> FloatArray:
-    """Square roots of eigenvalues, those that are rounding noise (or negative) taken as 0."""
-    floor = _NOISE * max(float(eigenvalues.max(initial=0.0)), 0.0)
-    roots: FloatArray = np.sqrt(np.where(eigenvalues > floor, eigenvalues, 0.0))
-    return roots
+@metrics.register("clip_fid")
+class ClipFid(FrechetDistance):
+    """CLIP-FID: the FD in CLIP image features (Kynkäänniemi et al. 2023, arXiv:2203.06026); they use ViT-B/32."""
+
+    name: ClassVar[str] = "clip_fid"
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"CLIP-FID ({self.context.extractor})"
+
+
+def _product(cov: FloatArray, factor: FloatArray) -> FloatArray:
+    product = factor.T @ cov @ factor
+    symmetric: FloatArray = (product + product.T) / 2
+    return symmetric

@@ -24,8 +24,8 @@ a random sample of prompts; heavy-tailed features are covered less often.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +33,31 @@ import numpy.typing as npt
 from imagen_bench.metrics.base import FloatArray
 
 LEVEL = 0.95
-MIN_BLOCKS = 8
+MIN_CLUSTERS = 8
+# Pairs of clusters that the correction looks at: as many as hold about so many pairs of samples, but at least
+# and at most so many.
+_SAMPLE_PAIRS = 2048
+_CLUSTER_PAIRS = (64, 512)
 
 Interval = tuple[float, float]
-LeaveOut = Callable[[Sequence[int]], float]
+IndexArray = npt.NDArray[np.intp]
+PairTerms = Callable[[IndexArray, IndexArray], FloatArray]
+LeaveOut = Callable[[Sequence[IndexArray]], FloatArray]
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A score's expansion in the weights of its samples, S = constant + sum_i L_i + 1/2 sum_ij H_ij + ...
+
+    Attributes:
+        first: Float64 array of n terms L_i, the infinitesimal jackknife's influence values over N.
+        second: Terms H_ij of the pairs of samples given by two index arrays; None for a score that is linear.
+        share: Share of all clusters that the n samples are drawn from.
+    """
+
+    first: FloatArray
+    second: PairTerms | None = None
+    share: float = 1.0
 
 
 def student_t_interval(value: float, standard_error: float, degrees: int) -> Interval:
@@ -69,57 +90,118 @@ def mean_interval(values: npt.ArrayLike, clusters: Sequence[str]) -> Interval | 
     return student_t_interval(float(x.mean()), variance**0.5, len(labels) - 1)
 
 
-def jackknife_interval(estimate: float, leave_out: LeaveOut, blocks: int, pairs: int, seed: int = 0) -> Interval | None:
-    """Return the 95 % interval of a score by the jackknife with half of the Efron-Stein correction.
+def proportion_interval(hits: npt.ArrayLike, clusters: Sequence[str]) -> Interval | None:
+    """Return the 95 % interval of a share, by Wilson's formula at the effective number of samples.
 
-    With g blocks, S the score of all, S_i without block i and S_ij without both, the jackknife variance
-    V = (g - 1) / g sum_i (S_i - mean S)^2 exceeds the score's variance by about C = Var(Q_ij) / 2, where
-    Q_ij = g S - (g - 1) (S_i + S_j) + (g - 2) S_ij over a seeded draw of pairs; C is at most V / 2, its value for
-    a purely quadratic score. The interval uses V - C / 2.
+    The effective number is p (1 - p) / SE^2 with the cluster-robust SE of `mean_interval`, at most N; where all
+    samples agree, so that no SE can be had, it is the number of clusters (Korn & Graubard 1998).
 
     Args:
-        estimate: S.
-        leave_out: Score without the blocks of these numbers.
-        blocks: g.
-        pairs: How many pairs of blocks to draw; more give a steadier correction.
-        seed: Seed of the draw.
+        hits: N values, 0 or 1.
+        clusters: N labels.
 
     Returns:
-        (low, high), or None with fewer than `MIN_BLOCKS` blocks.
+        (low, high) inside [0, 1], or None with fewer than two clusters.
     """
-    if blocks < MIN_BLOCKS:
+    x = np.asarray(hits, dtype=np.float64)
+    linear = mean_interval(x, clusters)
+    if linear is None:
         return None
-    single = np.array([leave_out([block]) for block in range(blocks)])
-    variance = (blocks - 1) / blocks * float(np.sum((single - single.mean()) ** 2))
-    q = [
-        blocks * estimate - (blocks - 1) * (single[i] + single[j]) + (blocks - 2) * leave_out([i, j])
-        for i, j in _draw_pairs(blocks, pairs, seed)
-    ]
-    correction = float(np.var(q)) / 2 * (blocks - 1) / blocks
-    variance -= min(correction, variance / 2) / 2
-    return student_t_interval(estimate, variance**0.5, blocks - 1)
+    share, labels = float(x.mean()), len(set(clusters))
+    quantile = student_t_interval(0.0, 1.0, labels - 1)[1]
+    error = (linear[1] - linear[0]) / 2 / quantile
+    n = min(share * (1 - share) / error**2, len(x)) if error > 0 else labels
+    spread = quantile**2 / n
+    half = (quantile**2 * share * (1 - share) / n + spread**2 / 4) ** 0.5
+    middle = share + spread / 2
+    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
 
 
-def clusters_to_blocks(clusters: Sequence[str], limit: int, seed: int = 0) -> npt.NDArray[np.intp]:
-    """Deal clusters into at most `limit` blocks of equally many clusters (the last ones may have one fewer).
+def expansion_interval(
+    value: float, expansion: Expansion, clusters: Sequence[str], seed: int = 0, extra_variance: float = 0.0
+) -> Interval | None:
+    """Return the 95 % interval of a score from its expansion: the infinitesimal jackknife.
 
-    The deal depends on the set of labels and the seed, not on the order of the samples.
+    With L_g and H_gh the sums of terms over the samples of clusters g and h, of G clusters: V = G / (G - 1) sum_g
+    L_g^2, and C = G (G - 1) / 2 mean(H_gh^2) over a seeded draw of pairs; the interval uses V - min(C, V / 2) / 2.
+
+    Args:
+        value: The score.
+        expansion: Its terms.
+        clusters: Labels of the expansion's n samples.
+        seed: Seed of the draw of pairs.
+        extra_variance: Variance from elsewhere, such as a draw of subsets.
 
     Returns:
-        Block number of each sample, 0 to the number of blocks - 1.
+        (low, high), or None with fewer than `MIN_CLUSTERS` clusters.
     """
-    labels, inverse = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    per_block = -(-len(labels) // limit)
-    blocks = -(-len(labels) // per_block)
-    order = np.random.default_rng(seed).permutation(len(labels))
-    block_of_label = np.empty(len(labels), dtype=np.intp)
-    for block, members in enumerate(np.array_split(order, blocks)):
-        block_of_label[members] = block
-    result: npt.NDArray[np.intp] = block_of_label[inverse]
-    return result
+    groups = cluster_groups(clusters)
+    if len(groups) < MIN_CLUSTERS:
+        return None
+    sums = np.array([expansion.first[group].sum() for group in groups])
+    total = len(groups) / expansion.share
+    variance = total / (total - 1) * float(np.sum(sums**2)) / expansion.share
+    correction = 0.0
+    if expansion.second is not None:
+        pairs = _draw_pairs(groups, seed)
+        rows = np.concatenate([np.repeat(groups[g], len(groups[h])) for g, h in pairs])
+        columns = np.concatenate([np.tile(groups[h], len(groups[g])) for g, h in pairs])
+        pair_of = np.repeat(np.arange(len(pairs)), [len(groups[g]) * len(groups[h]) for g, h in pairs])
+        terms = np.bincount(pair_of, weights=expansion.second(rows, columns))
+        correction = total * (total - 1) / 2 * float(np.mean(terms**2))
+    variance = _without_half(variance, correction) + extra_variance
+    return student_t_interval(value, variance**0.5, len(groups) - 1)
 
 
-def _draw_pairs(blocks: int, pairs: int, seed: int) -> FloatArray | list[tuple[int, int]]:
-    every = list(itertools.combinations(range(blocks), 2))
-    chosen = np.random.default_rng(seed).choice(len(every), size=min(pairs, len(every)), replace=False)
-    return [every[index] for index in chosen]
+def jackknife_interval(
+    value: float, leave_out: LeaveOut, clusters: Sequence[str], share: float = 1.0, seed: int = 0
+) -> Interval | None:
+    """Return the 95 % interval of a score by leaving out one cluster at a time, and some pairs of clusters.
+
+    With G clusters, S the score of all, S_g without cluster g and S_gh without both: V = (G - 1) / G sum_g (S_g -
+    mean S_g)^2, and C = Var(Q_gh) / 2 (G - 1) / G with Q_gh = G S - (G - 1) (S_g + S_h) + (G - 2) S_gh over a seeded
+    draw of pairs; the interval uses V - min(C, V / 2) / 2.
+
+    Args:
+        value: S.
+        leave_out: Returns the score without each of some groups of samples, given by their numbers.
+        clusters: Labels of the samples that may be left out.
+        share: Share of all clusters that these samples are.
+        seed: Seed of the draw of pairs.
+
+    Returns:
+        (low, high), or None with fewer than `MIN_CLUSTERS` clusters.
+    """
+    groups = cluster_groups(clusters)
+    if len(groups) < MIN_CLUSTERS:
+        return None
+    total = len(groups) / share
+    single = leave_out(groups)
+    variance = (total - 1) ** 2 / total * float(np.var(single, ddof=1))
+    pairs = _draw_pairs(groups, seed)
+    double = leave_out([np.concatenate([groups[g], groups[h]]) for g, h in pairs])
+    one, other = np.array(pairs).T
+    q = total * value - (total - 1) * (single[one] + single[other]) + (total - 2) * double
+    correction = float(np.var(q)) / 2 * (total - 1) / total
+    return student_t_interval(value, _without_half(variance, correction) ** 0.5, len(groups) - 1)
+
+
+def cluster_groups(clusters: Sequence[str]) -> list[IndexArray]:
+    """Return the numbers of the samples of each cluster, in the order of the labels."""
+    _, inverse, counts = np.unique(np.asarray(clusters, dtype=str), return_inverse=True, return_counts=True)
+    return np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
+
+
+def _without_half(variance: float, correction: float) -> float:
+    return variance - min(correction, variance / 2) / 2
+
+
+def _draw_pairs(groups: Sequence[IndexArray], seed: int) -> list[tuple[int, int]]:
+    """Draw pairs of different clusters."""
+    count, size = len(groups), sum(len(group) for group in groups) / len(groups)
+    least, most = _CLUSTER_PAIRS
+    pairs = int(np.clip(_SAMPLE_PAIRS / size**2, least, most))
+    rng = np.random.default_rng(seed)
+    one = rng.integers(count, size=pairs)
+    other = (one + rng.integers(1, count, size=pairs)) % count
+    return list(zip(one.tolist(), other.tolist(), strict=True))

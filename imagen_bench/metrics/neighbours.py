@@ -1,0 +1,138 @@
+"""Precision, recall, density and coverage: fidelity and diversity told apart by nearest neighbours.
+
+A set's manifold is the union of balls around its points, each reaching to the point's k-th nearest neighbour in
+the same set. Precision is the share of generated images in the reference's manifold, recall the share of
+reference images in the generated one (Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 2; k = 3). Density counts
+how many reference balls hold a generated image, over k; coverage is the share of reference balls that hold any
+(Naeem et al. 2020, arXiv:2002.09797, eqs. 3 and 4; k = 5). As in the authors' codes a point on the sphere is in
+the first kind of ball and not in the second. All four depend on the numbers of images on both sides.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from imagen_bench.config import Count, Section
+from imagen_bench.metrics.base import FloatArray, MetricContext, MetricResult, Need, metrics
+from imagen_bench.metrics.cluster_sample import sampled_clusters
+from imagen_bench.metrics.intervals import IndexArray, jackknife_interval, mean_interval, proportion_interval
+from imagen_bench.metrics.manifold import FixedCover, MovingCover
+from imagen_bench.metrics.nearest import Inside, inside_balls, nearest
+from imagen_bench.metrics.options import read_options
+from imagen_bench.metrics.stored_features import StoredFeaturesMetric
+
+
+class ManifoldOptions(Section):
+    """Options of precision and recall."""
+
+    k: Count = 3
+
+
+class BallOptions(Section):
+    """Options of density and coverage."""
+
+    k: Count = 5
+
+
+class NeighbourMetric(StoredFeaturesMetric):
+    """What the four have in common: Inception features, the option k, the reference's balls."""
+
+    higher_is_better: ClassVar[bool] = True
+    features: ClassVar[str | None] = "inception"
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference_features"})
+    words: ClassVar[str]
+    options_model: ClassVar[type[ManifoldOptions] | type[BallOptions]]
+
+    def __init__(self, context: MetricContext) -> None:
+        super().__init__(context)
+        self._k = read_options(self.options_model, context, self.name).k
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"{self.words} (Inception, k = {self._k})"
+
+    def options(self) -> dict[str, Any]:
+        """The number of neighbours."""
+        return {"k": self._k}
+
+    def _in_reference_balls(self) -> Inside:
+        """Which generated images lie in which reference balls."""
+        reference = self.reference(least=self._k + 1)
+        _, squared = nearest(reference, self._k)
+        closed = self.options_model is ManifoldOptions
+        return inside_balls(reference, squared[:, -1], self.generated(least=1), closed)
+
+    def _covered(self, cover: FixedCover) -> MetricResult:
+        """The share that the generated images cover, and its interval."""
+        rows, share = sampled_clusters(self.clusters, self.context.seed)
+
+        def leave_out(groups: Sequence[IndexArray]) -> FloatArray:
+            return np.array([cover.without(rows[group]) for group in groups])
+
+        drawn = [self.clusters[row] for row in rows]
+        interval = jackknife_interval(cover.share, leave_out, drawn, share, self.context.seed)
+        clipped = (max(0.0, interval[0]), min(1.0, interval[1])) if interval is not None else None
+        return self.result(cover.share, clipped)
+
+
+@metrics.register("precision")
+class Precision(NeighbourMetric):
+    """Share of generated images in the reference's manifold; per sample 1 or 0."""
+
+    name: ClassVar[str] = "precision"
+    words: ClassVar[str] = "Precision"
+    options_model = ManifoldOptions
+
+    def compute(self) -> MetricResult:
+        """Return precision, its interval and each image's 1 or 0."""
+        hits = (self._in_reference_balls().per_point() > 0).astype(np.float64)
+        return self.result(float(hits.mean()), proportion_interval(hits, self.clusters), hits)
+
+
+@metrics.register("density")
+class Density(NeighbourMetric):
+    """Mean number of reference balls around a generated image, over k: 1 if both sets are alike."""
+
+    name: ClassVar[str] = "density"
+    words: ClassVar[str] = "Density"
+    options_model = BallOptions
+
+    def compute(self) -> MetricResult:
+        """Return density, its interval and each image's number of balls over k."""
+        density: FloatArray = self._in_reference_balls().per_point() / self._k
+        low, high = mean_interval(density, self.clusters) or (None, None)
+        interval = (max(0.0, low), high) if low is not None and high is not None else None
+        return self.result(float(density.mean()), interval, density)
+
+
+@metrics.register("coverage")
+class Coverage(NeighbourMetric):
+    """Share of reference balls that hold a generated image."""
+
+    name: ClassVar[str] = "coverage"
+    words: ClassVar[str] = "Coverage"
+    options_model = BallOptions
+
+    def compute(self) -> MetricResult:
+        """Return coverage and its interval."""
+        return self._covered(FixedCover(self._in_reference_balls().transposed()))
+
+
+@metrics.register("recall")
+class Recall(NeighbourMetric):
+    """Share of reference images in the generated images' manifold."""
+
+    name: ClassVar[str] = "recall"
+    words: ClassVar[str] = "Recall"
+    options_model = ManifoldOptions
+
+    def compute(self) -> MetricResult:
+        """Return recall and its interval."""
+        generated, reference = self.generated(least=self._k + 1), self.reference(least=1)
+        largest = max(Counter(self.clusters).values())
+        return self._covered(MovingCover(generated, reference, self._k, spare=2 * largest))
