@@ -1,9 +1,9 @@
 """Protocol of a score: all that has to be equal before two values may stand in one table.
 
 A protocol id is readable words plus a digest, as in `fd-emoji-bench-240x2-1f0c9a7e`. The digest covers the
-metric and its options, the prompt set, the samples a prompt, the extractor, the reference set and the number of images. The
-guidance weight and the model are not part of it: they are what is compared. Nor is the interval's method,
-which does not move the value.
+metric and its options, the prompt set, the samples a prompt, the extractor, the reference set and the number of
+images. The guidance weight and the model are not part of it: they are what is compared. Nor is the interval's
+method, which does not move the value.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ class InceptionWeights(nn.Module):
         self.load_state_dict(state, strict=False, assign=True)
         self.eval().requires_grad_(False)
         _fold_batch_norms(self)
-        self.to(device=device, memory_format=torch.channels_last)
+        self.to(device)
+        self.to(memory_format=torch.channels_last)
 
     def _build(self) -> None:
         from torch_fidelity import feature_extractor_inceptionv3 as blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagen_bench.errors import ModelError
 
@@ -33,7 +33,7 @@ def load_state_dict(path: Path, what: str, name: str) -> dict[str, torch.Tensor]
         raise ModelError(f"no weights file {str(path)!r}: {advice}")
     try:
         if path.suffix == ".safetensors":
-            state = load_file(path)
+            state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Weights from a local HTTP server: verified before they are kept, found where they lie, named when they are missing."""
+"""Weights from a local HTTP server: verified before they are kept, found where they lie, named when missing."""
 
 from __future__ import annotations
 
