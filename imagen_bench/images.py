@@ -23,7 +23,7 @@ from imagen_bench.files import atomic_path
 MAX_PIXELS = 100_000_000
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 # Naming the formats keeps Pillow from trying the others, some of which start outside programs.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _WHITE = 255
 
@@ -196,7 +196,7 @@ def _open(data: bytes, name: str) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns somewhat below our limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise InputError(too_large) from error
     if image.width * image.height > MAX_PIXELS:

@@ -49,6 +49,35 @@ FETCHED_ROWS = (
 )
 
 
+@pytest.fixture(scope="session")
+def write_coco() -> Callable[..., Path]:
+    """Write a small COCO in the official layout: photos of three shapes, five to seven captions each."""
+    import numpy as np
+    from PIL import Image
+
+    def write(root: Path, images: int = 12, split: str = "val2014", folder: str = "") -> Path:
+        place = root / (folder or split)
+        place.mkdir(parents=True, exist_ok=True)
+        prefix = "" if split == "val2017" else f"COCO_{split}_"
+        entries, notes = [], []
+        for number in range(images):
+            image_id = 1000 + 37 * number
+            width, height = ((64, 48), (48, 64), (50, 50))[number % 3]
+            pixels = np.random.default_rng(image_id).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+            name = f"{prefix}{image_id:012d}.jpg"
+            Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC).save(place / name, quality=90)
+            entries.append({"id": image_id, "file_name": name, "width": width, "height": height})
+            for which in range(5 + number % 3):
+                caption = f"Photo {image_id}, described for the {which + 1}. time. "
+                notes.append({"id": 50_000 - len(notes), "image_id": image_id, "caption": caption})
+        file = root / "annotations" / f"captions_{split}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"info": {}, "images": entries, "annotations": notes}), encoding="utf-8")
+        return root
+
+    return write
+
+
 @pytest.fixture
 def fetched_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Define the prompt set "toy", five rows, none of them here; the user's data folder is `tmp_path / "home"`."""

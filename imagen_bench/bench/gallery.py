@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imagen_bench.bench.generate import used_prompts
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.run_folder import RunFolder
-from imagen_bench.bench.seeds import sample_seed
+from imagen_bench.bench.seeds import prompt_seed
 from imagen_bench.config import RunConfig
 from imagen_bench.data.prompts import Prompt, PromptSet
 from imagen_bench.errors import RunFolderError
@@ -108,6 +108,6 @@ def _enlarge(
     if absent:
         raise RunFolderError(f"{folder.path} has no sample of prompt '{absent[0]}' at w={weight:g}; generate it first")
     images = torch.stack([read_image(files[row.prompt_id]) for row in batch])
-    seeds = [sample_seed(config.seed, row.prompt_id, SAMPLE_INDEX) for row in batch]
+    seeds = [prompt_seed(config.seed, row, SAMPLE_INDEX) for row in batch]
     enlarged = generator.super_resolve(images, [row.prompt for row in batch], seeds)
     return check_images(enlarged, len(batch), "the super-resolution stage")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from imagen_bench.bench.journal import Sample
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.run_folder import RunFolder, sample_path, weight_folder
-from imagen_bench.bench.seeds import sample_seed
+from imagen_bench.bench.seeds import prompt_seed
 from imagen_bench.config import RunConfig
 from imagen_bench.data.prompts import Prompt, PromptSet
 from imagen_bench.errors import ConfigError
@@ -59,7 +59,7 @@ def plan_samples(config: RunConfig, prompts: PromptSet) -> list[PlannedSample]:
     if len(folders) < len(weights):
         raise ConfigError(f"sweep.guidance_weights {list(weights)} agree in their first 6 digits; remove near-copies")
     return [
-        PlannedSample(prompt, row_number, index, sample_seed(config.seed, prompt.prompt_id, index), weight)
+        PlannedSample(prompt, row_number, index, prompt_seed(config.seed, prompt, index), weight)
         for weight in weights
         for row_number, prompt in enumerate(used_prompts(config, prompts))
         for index in range(config.prompts.samples_per_prompt)

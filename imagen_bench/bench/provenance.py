@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ LIBRARIES = (
     "pillow",
     "safetensors",
 )
+_SCHEME = re.compile(r"[a-z0-9][a-z0-9-]+")
+"""What may stand before a path, as in `coco-30k:/path`; a drive letter is shorter."""
 
 
 def package_version() -> str:
@@ -73,6 +76,9 @@ def with_home(value: Any) -> Any:
 
 def _hide_home(text: str) -> str:
     home = str(Path("~").expanduser())
+    scheme, colon, place = text.partition(":")
+    if colon and _SCHEME.fullmatch(scheme) and place.startswith(home):
+        return f"{scheme}:{_hide_home(place)}"
     if home in ("", "/") or not (text == home or text.startswith(home + os.sep)):
         return text
     return "~" + text[len(home) :]

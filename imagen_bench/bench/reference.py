@@ -73,8 +73,8 @@ def open_reference(
     """Return what is needed of a reference set.
 
     Args:
-        name: A bundled name, a statistics file (.safetensors, .npz), a folder of images, or a parquet file of
-            images.
+        name: A bundled name, a statistics file (.safetensors, .npz), a COCO set such as "coco-val2014", a folder of
+            images, or a parquet file of images.
         needs: What is needed.
         earlier: Moments of an earlier start by space; used if they are of the same images and the same extractor.
         batch_size: Images a forward pass; moves no number.
@@ -84,13 +84,13 @@ def open_reference(
         InputError: Nothing readable there, or a statistics file where single features are needed.
         ProtocolError: A statistics file of another extractor.
     """
-    from imagen_bench.data.references import open_image_set
+    from imagen_bench.data.references import open_reference_images
     from imagen_bench.metrics.feature_store import FeatureStore
 
     path = asset(BUNDLED[name]) if name in BUNDLED else Path(name)
     if path.suffix in STATISTICS_SUFFIXES:
         return _from_statistics(path, needs)
-    images = open_image_set(path)
+    images = open_reference_images(name)
     reader = _Reader(images, needs, FeatureStore(), batch_size, progress)
     moments = {space: reader.moments(space, (earlier or {}).get(space)) for space in needs.moments}
     features = {space: reader.features(space) for space in needs.features}

@@ -93,17 +93,57 @@ def match_captions(images: Sequence[str], captions: Captions) -> list[tuple[Capt
     """
     if captions.rows[0].file is None:
         return _match_lines(images, captions)
+    by_file = _by_file(captions)
+    best = _best_match(images, by_file)
+    gaps = _gaps(images, captions, by_file, best)
+    if gaps.lost or gaps.spare:
+        raise InputError(_mismatch(captions.source, gaps))
+    return [tuple(by_file[best[name]]) for name in images]
+
+
+@dataclass(frozen=True)
+class CaptionGaps:
+    """Where images and captions do not fit.
+
+    Attributes:
+        lost: Images without a caption.
+        spare: Captions without an image: the file names that they state, or their lines.
+    """
+
+    lost: tuple[str, ...]
+    spare: tuple[str, ...]
+
+
+def caption_gaps(images: Sequence[str], captions: Captions) -> CaptionGaps:
+    """Return what `match_captions` would refuse, all of it.
+
+    Args:
+        images: Names of the images, relative to their folder, in sorted order.
+        captions: What `load_captions` returned.
+    """
+    if captions.rows[0].file is None:
+        lines = tuple(f"line {number}" for number in range(len(images) + 1, len(captions.rows) + 1))
+        return CaptionGaps(tuple(images[len(captions.rows) :]), lines)
+    by_file = _by_file(captions)
+    return _gaps(images, captions, by_file, _best_match(images, by_file))
+
+
+def _by_file(captions: Captions) -> dict[str, list[Caption]]:
     by_file: dict[str, list[Caption]] = {}
     for row in captions.rows:
         by_file.setdefault(row.file or "", []).append(row)
-    # The finest comparison that finds all images; if none does, the one that finds the most.
-    best = max((_match_by(key, images, list(by_file)) for key in _KEYS), key=len)
-    lost = [name for name in images if name not in best]
+    return by_file
+
+
+def _best_match(images: Sequence[str], files: Iterable[str]) -> Mapping[str, str]:
+    """Return image -> caption file by the finest comparison that finds all images, else the one that finds most."""
+    return max((_match_by(key, images, list(files)) for key in _KEYS), key=len)
+
+
+def _gaps(images: Sequence[str], captions: Captions, files: Iterable[str], best: Mapping[str, str]) -> CaptionGaps:
     found = set(best.values())
-    spare = [] if captions.covers_more else [name for name in by_file if name not in found]
-    if lost or spare:
-        raise InputError(_mismatch(captions.source, lost, spare))
-    return [tuple(by_file[best[name]]) for name in images]
+    spare = () if captions.covers_more else tuple(name for name in files if name not in found)
+    return CaptionGaps(tuple(name for name in images if name not in best), spare)
 
 
 _KEYS: tuple[Callable[[str], str], ...] = (
@@ -131,12 +171,12 @@ def _match_lines(images: Sequence[str], captions: Captions) -> list[tuple[Captio
     return [(row,) for row in captions.rows]
 
 
-def _mismatch(source: str, lost: Sequence[str], spare: Sequence[str]) -> str:
+def _mismatch(source: str, gaps: CaptionGaps) -> str:
     parts = []
-    if lost:
-        parts.append(f"{len(lost)} image(s) without a caption ({_some(lost)})")
-    if spare:
-        parts.append(f"{len(spare)} caption(s) without an image ({_some(spare)})")
+    if gaps.lost:
+        parts.append(f"{len(gaps.lost)} image(s) without a caption ({_some(gaps.lost)})")
+    if gaps.spare:
+        parts.append(f"{len(gaps.spare)} caption(s) without an image ({_some(gaps.spare)})")
     return f"{source!r} does not match the images: {' and '.join(parts)}; expected a caption for each image"
 
 

@@ -194,6 +194,15 @@ def dataset_source(
     return DatasetSource(data, name, image_column, caption_column, folder if folder.is_dir() else Path())
 
 
+def load_dataset_split(name: str, split: str) -> Any:
+    """The rows of a hub id's split, from the cache of `datasets`; nothing is downloaded.
+
+    Raises:
+        InputError: no such dataset or split, or it is not in the cache.
+    """
+    return _load(name, name, split, download=False)
+
+
 def _saved(folder: Path, split: str) -> Any:
     """What `save_to_disk` wrote; None where the folder is another kind of dataset."""
     import datasets

@@ -1,7 +1,8 @@
 """Readers of prompt files: txt, csv, jsonl, parquet and tsv, with the line of whatever is wrong.
 
 A table has a column `prompt` and optionally `prompt_id` and `category`; the spellings of the published
-benchmark sheets (`Prompt`, `Prompts`, `Category`) count as these. All other columns become metadata.
+benchmark sheets (`Prompt`, `Prompts`, `Category`) count as these; without any, `caption` or `text` is the prompt.
+All other columns become metadata.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _COLUMNS = {
     "prompt_id": ("prompt_id",),
     "category": ("category", "Category"),
 }
+# Lists of captions call it so; beside a prompt, a caption is metadata.
+_CAPTION_COLUMNS = ("caption", "text")
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ def _columns(names: Sequence[str], where: str) -> dict[str, str]:
             raise InputError(f"{where}: both {matches[0]!r} and {matches[1]!r} could be the {meaning}; rename one")
         if matches:
             found[meaning] = matches[0]
+    if "prompt" not in found:
+        found.update([("prompt", name) for name in reversed(names) if name.strip() in _CAPTION_COLUMNS])
     if "prompt" not in found:
         raise InputError(
             f"{where}: no column 'prompt': {did_you_mean('prompt', map(str, names))}; rename it to 'prompt'"

@@ -17,6 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagen_bench.assets import asset
+from imagen_bench.data.coco import coco_advice
+from imagen_bench.data.coco_prompts import is_coco_prompts
 from imagen_bench.data.prompt_check import (
     CopyDiffersError,
     OutsideDefinition,
@@ -26,7 +28,14 @@ from imagen_bench.data.prompt_check import (
 )
 from imagen_bench.data.prompt_files import RawPrompt, read_csv, read_jsonl, read_parquet, read_quoted_tsv, read_tsv
 from imagen_bench.data.prompt_pull import download
-from imagen_bench.data.prompts import PromptSet, build_prompt_set, built_in_names, load_prompt_set, prompt_sets
+from imagen_bench.data.prompts import (
+    MissingPromptSetError,
+    PromptSet,
+    build_prompt_set,
+    built_in_names,
+    load_prompt_set,
+    prompt_sets,
+)
 from imagen_bench.errors import ConfigError, ImagenBenchError, InputError
 from imagen_bench.files import atomic_write_text
 from imagen_bench.home import data_home
@@ -41,10 +50,6 @@ _COPY_READERS: Mapping[str, tuple[Callable[[Path], list[RawPrompt]], ...]] = {
     ".parquet": (read_parquet,),
 }
 _COPY_ENDINGS = tuple(_COPY_READERS)
-
-
-class MissingPromptSetError(InputError):
-    """A known prompt set has not been fetched yet."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,12 @@ def load_stored(name: str) -> PromptSet:
     path = stored_path(name)
     pull_command, add_command = get_commands(name)
     if not path.is_file():
+        definition = outside_definition(name)
         raise MissingPromptSetError(
             f"prompt set {name!r} is not on this machine (expected {path}): "
-            f"fetch it with `{pull_command}`, or read your own copy with `{add_command}`"
+            f"fetch it with `{pull_command}`, or read your own copy with `{add_command}`",
+            (definition.version, definition.prompts, definition.categories, definition.digest),
+            (pull_command, add_command),
         )
     advice = f"fetch it again with `{pull_command}` or `{add_command}`"
     try:
@@ -169,9 +177,7 @@ def status_of(name: str) -> SetStatus:
     try:
         found = load_prompt_set(name)
     except MissingPromptSetError as error:
-        definition = outside_definition(name)
-        size = (definition.version, definition.prompts, definition.categories, definition.digest)
-        return SetStatus(name, "missing", *size, get, str(error))
+        return SetStatus(name, "missing", *error.size, error.get, str(error))
     except ImagenBenchError as error:
         return SetStatus(name, "broken", None, None, {}, None, get, str(error))
     return SetStatus(name, "ready", found.version, len(found), found.categories(), found.digest, get, "")
@@ -180,6 +186,8 @@ def status_of(name: str) -> SetStatus:
 def _folder(name: str) -> Path:
     if name in OUTSIDE_SETS:
         return asset(f"drawbench/{name}")
+    if is_coco_prompts(name):
+        raise ConfigError(f"{name!r} is drawn from your copy of COCO: {coco_advice(name)}")
     if name in built_in_names():
         raise ConfigError(f"{name!r} is here already and is never fetched; sets to fetch: {', '.join(OUTSIDE_SETS)}")
     raise ConfigError(f"no prompt set {name!r} to fetch: {did_you_mean(name, OUTSIDE_SETS)}")

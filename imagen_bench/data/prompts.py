@@ -2,8 +2,8 @@
 
 A prompt set is named by a short name (`emoji-bench`), by a file (txt, csv, jsonl, parquet, tsv), or by a folder
 with a `bench.toml`, which pins the rows of a file by their digest. Sets whose texts do not ship are fetched
-once: see `prompt_store`. Prompts are kept verbatim: cleaning would
-change what a model is asked, such as the quoted texts of DrawBench.
+once: see `prompt_store`; those of COCO are drawn from the user's copy: see `coco_prompts`. Prompts are kept
+verbatim: cleaning would change what a model is asked, such as the quoted texts of DrawBench.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from imagen_bench.suggest import did_you_mean
 DEFINITION = "bench.toml"
 NO_CATEGORY = "uncategorised"
 MAX_ID_LENGTH = 100
+SEED_LIMIT = 2**63
+"""Seeds lie in [0, 2**63): every torch and numpy generator takes them."""
 # "all" stands for the whole set in every table of scores.
 _RESERVED_CATEGORY = "all"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]+")
@@ -40,7 +42,8 @@ class Prompt:
         prompt_id: Unique in its set (letter case aside) and safe as part of a file name.
         prompt: The text, verbatim.
         category: What it probes; `NO_CATEGORY` where the source names none.
-        meta: Further filled columns of the source, such as the ground truth `count` or `color`, as text.
+        meta: Further filled columns of the source, such as the ground truth `count` or `color`, as text. A `seed`
+            is a whole number in [0, 2**63): the first sample of the prompt is made with it.
     """
 
     prompt_id: str
@@ -56,7 +59,7 @@ class PromptSet:
     Attributes:
         id: Short name, or the name of the file without its ending.
         version: Version of a defined set; "file" for a user's own file, which only its digest identifies.
-        digest: Hex SHA-256 over the rows' prompt_id, prompt and category.
+        digest: Hex SHA-256 over the rows' prompt_id, prompt and category, and their seeds where they have some.
         rows: The prompts.
     """
 
@@ -76,8 +79,23 @@ class PromptSet:
 
 PromptSetFactory = Callable[[], PromptSet]
 prompt_sets: Registry[PromptSetFactory] = Registry(
-    "prompt set", "imagen_bench.prompts", modules=("imagen_bench.data.prompt_store",)
+    "prompt set",
+    "imagen_bench.prompts",
+    modules=("imagen_bench.data.prompt_store", "imagen_bench.data.coco_prompts"),
 )
+
+
+class MissingPromptSetError(InputError):
+    """A known prompt set is not on this machine yet.
+
+    Attributes:
+        size: Its version, number of prompts, prompts per category, and digest where that is known beforehand.
+        get: Commands that fetch it.
+    """
+
+    def __init__(self, message: str, size: tuple[str, int, dict[str, int], str | None], get: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.size, self.get = size, get
 
 
 class BenchDefinition(Section):
@@ -97,14 +115,18 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
     """Load a prompt set by short name or path.
 
     Args:
-        name_or_path: A name of `built_in_names()`, a txt, csv, jsonl, parquet or tsv file, or a folder with
-            a `bench.toml`.
+        name_or_path: A name of `built_in_names()`, a txt, csv, jsonl, parquet or tsv file, a folder with
+            a `bench.toml`, or a COCO set and its place, such as `coco-30k:/path/to/coco`.
 
     Raises:
         ConfigError: The name is unknown, or a `bench.toml` is wrong.
         InputError: The file cannot be read, or a row is wrong (names file and line), or the set has not been
             fetched yet (names the commands that do).
     """
+    from imagen_bench.data.coco_prompts import is_coco_prompts, load_coco_prompts
+
+    if is_coco_prompts(name_or_path):
+        return load_coco_prompts(*name_or_path.partition(":")[::2])
     path = Path(name_or_path)
     if path.suffix.lower() in READERS:
         return read_prompt_file(path)
@@ -199,9 +221,11 @@ def build_prompt_set(set_id: str, version: str, raw: Sequence[RawPrompt], source
         first = seen.setdefault(prompt_id.casefold(), row.where)
         if first != row.where:
             raise InputError(f"{where}: prompt_id {prompt_id!r} was given before, in {first}; ids must be unique")
-        rows.append(Prompt(prompt_id, _checked_prompt(row.prompt, where), _category(row.category, where), row.meta))
-    digest = digest_json([[row.prompt_id, row.prompt, row.category] for row in rows])
-    return PromptSet(set_id, version, digest, tuple(rows))
+        meta = _checked_meta(row.meta, where)
+        rows.append(Prompt(prompt_id, _checked_prompt(row.prompt, where), _category(row.category, where), meta))
+    seeds = [[row.meta["seed"]] if "seed" in row.meta else [] for row in rows]
+    listing = [[row.prompt_id, row.prompt, row.category, *seed] for row, seed in zip(rows, seeds, strict=True)]
+    return PromptSet(set_id, version, digest_json(listing), tuple(rows))
 
 
 def _checked_id(prompt_id: str | None, where: str) -> str:
@@ -225,6 +249,19 @@ def _checked_prompt(prompt: str, where: str) -> str:
     if "\0" in prompt:
         raise InputError(f"{where}: the prompt holds a NUL character; write it again")
     return prompt
+
+
+def _checked_meta(meta: dict[str, str], where: str) -> dict[str, str]:
+    if "seed" not in meta:
+        return meta
+    # A column of whole numbers that was a table of floats for a while says 7.0.
+    seed = meta["seed"].strip().removesuffix(".0")
+    if not (seed.isascii() and seed.isdecimal() and len(seed) <= 19 and int(seed) < SEED_LIMIT):
+        raise InputError(
+            f"{where}: the seed is {meta['seed']!r}, expected a whole number from 0 to 2**63 - 1, which the prompt's "
+            "first sample is made with; correct it, or give the column another name"
+        )
+    return {**meta, "seed": str(int(seed))}
 
 
 def _category(category: str, where: str) -> str:

@@ -7,9 +7,11 @@ never has that of the old one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 PARQUET = ".parquet"
 IMAGE_COLUMN = "image"
 _READERS = 8
+_SHOWN = 3
 
 
 class ImageSet(Protocol):
@@ -68,6 +71,22 @@ class ImageSet(Protocol):
         """Yield for each image, in order, what returns it as a uint8 tensor 3 x H x W; fit for threads."""
 
 
+def open_reference_images(name: str) -> ImageSet:
+    """Open the images of a reference set by name.
+
+    Args:
+        name: A COCO set such as "coco-val2014" or "coco-val2014:/path/to/coco", a folder of images, a parquet file
+            or a folder of parquet shards.
+
+    Raises:
+        ConfigError: It is nearly the name of a COCO set.
+        InputError: Nothing readable there.
+    """
+    from imagen_bench.data.coco_images import is_coco_reference, open_coco_reference
+
+    return open_coco_reference(name) if is_coco_reference(name) else open_image_set(name)
+
+
 def open_image_set(path: Path | str) -> ImageSet:
     """Open a folder of images, a parquet file, or a folder of parquet shards.
 
@@ -95,18 +114,19 @@ class FolderImageSet:
 
     Args:
         folder: Folder of png, jpg, jpeg, webp or bmp files, searched recursively.
+        only: Names of the files to take, if not all: plain names of files that lie in the folder itself.
 
     Raises:
-        InputError: No such folder, or no images in it.
+        InputError: No such folder, or no images in it; or one of those named is not there.
     """
 
     preprocessing = ""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, only: Sequence[str] | None = None) -> None:
         from imagen_bench.images import list_images
 
         self.name = folder.resolve().name
-        self.paths = tuple(list_images(folder))
+        self.paths = tuple(list_images(folder) if only is None else _named(folder, only))
         self.names = tuple(path.relative_to(folder).as_posix() for path in self.paths)
 
     def __len__(self) -> int:
@@ -143,6 +163,10 @@ class FolderImageSet:
 
         return decode_image(self._read(index), str(self.paths[index]))
 
+    def remember(self, hashes: Sequence[str]) -> None:
+        """Take over the files' hashes from a pass that has read them all; each is checked when the file is used."""
+        self.__dict__["hashes"] = tuple(hashes)
+
     def _read(self, index: int) -> bytes:
         """Return a file's content; what was hashed is what is read, or features would go by another's digest."""
         path = self.paths[index]
@@ -150,6 +174,40 @@ class FolderImageSet:
         if "hashes" in self.__dict__ and sha256_bytes(data) != self.hashes[index]:
             raise InputError(f"image {str(path)!r} was changed while it was in use: start again when nothing writes")
         return data
+
+
+def _named(folder: Path, names: Sequence[str]) -> list[Path]:
+    odd = next((name for name in names if name in (".", "..") or re.search(r"[/\\:\0]", name)), None)
+    if odd is not None:
+        raise InputError(f"{odd!r} is no plain file name: expected an image that lies in {str(folder)!r} itself")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        more = ", ..." if len(missing) > _SHOWN else ""
+        raise InputError(
+            f"{str(folder)!r} lacks {len(missing):,} of {len(names):,} images ({', '.join(missing[:_SHOWN])}{more}): "
+            "unpack the archive again"
+        )
+    return [folder / name for name in sorted(names)]
+
+
+def file_decoders(files: Iterator[tuple[str, bytes]]) -> Iterator[Callable[[], torch.Tensor]]:
+    """Yield what decodes each of some image files, in order."""
+    from imagen_bench.images import decode_image
+
+    for name, data in files:
+        yield partial(decode_image, data, name)
+
+
+def decode_batches(files: Iterator[tuple[str, bytes]], batch_size: int) -> Iterator[list[torch.Tensor]]:
+    """Decode image files in order, as lists of uint8 tensors 3 x H x W of any sizes.
+
+    Raises:
+        InputError: Names the image that cannot be read.
+    """
+    from imagen_bench.images import decode_image
+
+    while batch := [decode_image(data, name) for name, data in islice(files, batch_size)]:
+        yield batch
 
 
 def read_file(path: Path) -> bytes:
@@ -222,23 +280,11 @@ class ParquetImageSet:
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
-        from imagen_bench.images import decode_image
-
-        batch: list[torch.Tensor] = []
-        for name, data in self.files():
-            batch.append(decode_image(data, name))
-            if len(batch) == batch_size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+        return decode_batches(self.files(), batch_size)
 
     def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
         """Yield for each image, in order, what decodes it; the bytes are read here."""
-        from imagen_bench.images import decode_image
-
-        for name, data in self.files():
-            yield partial(decode_image, data, name)
+        return file_decoders(self.files())
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content of each image file, in order."""

@@ -43,6 +43,8 @@ def test_home_folder_is_hidden_and_found_again(monkeypatch: pytest.MonkeyPatch) 
     assert hidden == {"a": ["~/x", "/home/someoneelse/x", 3], "b": {"c": "~", "d": None}}
     assert with_home(hidden["a"]) == config["a"]
     assert with_home("~user/x") == "~user/x"
+    assert without_home("coco-30k:/home/someone/coco") == "coco-30k:~/coco"
+    assert without_home("coco-30k:/home/someoneelse/coco") == "coco-30k:/home/someoneelse/coco"
 
 
 def test_no_home_folder_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

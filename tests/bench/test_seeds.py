@@ -7,7 +7,8 @@ import hashlib
 import pytest
 import torch
 
-from imagen_bench.bench.seeds import SEED_LIMIT, sample_seed
+from imagen_bench.bench.seeds import prompt_seed, sample_seed
+from imagen_bench.data.prompts import SEED_LIMIT, Prompt
 
 # printf '0\nEB-001\n0' | sha256sum, first 16 digits; printf '7\nein Hügel\n3' | sha256sum, first 16 digits.
 GOLDEN = [((0, "EB-001", 0), "bea106a77137494c"), ((7, "ein Hügel", 3), "06f0d2bc7247393b")]
@@ -41,3 +42,9 @@ def test_fields_do_not_run_into_each_other() -> None:
         (1, "1", 11),
     ]
     assert len({sample_seed(*sample) for sample in samples}) == len(samples)
+
+
+def test_a_prompts_own_seed_makes_its_first_sample() -> None:
+    plain, own = (Prompt("a", "A cat.", "x", meta) for meta in ({}, {"seed": "82429"}))
+    assert [prompt_seed(3, plain, index) for index in (0, 1)] == [sample_seed(3, "a", index) for index in (0, 1)]
+    assert [prompt_seed(3, own, index) for index in (0, 1)] == [82429, sample_seed(3, "a", 1)]

@@ -49,7 +49,7 @@ def test_csv_lines_are_those_of_the_file_not_of_the_rows(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("text,category\na,b\n", r"line 1: no column 'prompt': .*known: category, text"),
+        ("words,category\na,b\n", r"line 1: no column 'prompt': .*known: category, words"),
         ("promt\na\n", r"did you mean 'promt'\?"),
         ("prompt,Prompts\na,b\n", r"both 'prompt' and 'Prompts' could be the prompt"),
         ("prompt,x,x\na,b,c\n", r"a column name is given twice"),
@@ -74,7 +74,7 @@ def test_bad_encoding_names_the_line(tmp_path: Path, name: str) -> None:
         ('{"prompt": "a"', "not valid JSON"),
         ('["a"]', "found list, expected an object"),
         ('{"prompt": 3}', "the prompt is 3, expected text"),
-        ('{"text": "a"}', "no column 'prompt'"),
+        ('{"words": "a"}', "no column 'prompt'"),
         ("", "not valid JSON"),
     ],
 )
