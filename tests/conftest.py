@@ -78,6 +78,12 @@ def write_coco() -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(autouse=True)
+def data_home_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the user's data folder: its cache of features would make them depend on each other."""
+    monkeypatch.setenv("IMAGEN_BENCH_HOME", str(tmp_path_factory.mktemp("data-home")))
+
+
 @pytest.fixture
 def fetched_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Define the prompt set "toy", five rows, none of them here; the user's data folder is `tmp_path / "home"`."""

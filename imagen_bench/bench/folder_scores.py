@@ -11,6 +11,7 @@ from imagen_bench.metrics.base import MetricResult
 
 if TYPE_CHECKING:
     from imagen_bench.bench.reference import Reference
+    from imagen_bench.data.hygiene import HygieneReport
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class FolderScores:
         reference: The reference set, if there is one.
         rows: The scores.
         warnings: What a reader of the scores has to know, one sentence each.
+        hygiene: What was found about the images before they were scored.
     """
 
     images: str
@@ -44,6 +46,7 @@ class FolderScores:
     reference: Reference | None
     rows: tuple[ScoreRow, ...]
     warnings: tuple[str, ...]
+    hygiene: HygieneReport
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the scores of single samples, as JSON-able values."""
@@ -73,6 +76,7 @@ class FolderScores:
                 for row in self.rows
             ],
             "warnings": list(self.warnings),
+            "hygiene": self.hygiene.to_json(),
         }
 
     def to_csv(self) -> str:

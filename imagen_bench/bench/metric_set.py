@@ -16,6 +16,7 @@ from imagen_bench.metrics.base import Metric, MetricContext, MetricResult, metri
 from imagen_bench.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from imagen_bench.data.references import ImageSet
     from imagen_bench.metrics.extractors import Extractor, ImageExtractor
 
 _FEW_PER_DIMENSION = 10
@@ -161,7 +162,7 @@ def named_uses(names: Sequence[str], resize_note: str = "") -> tuple[MetricUse, 
 def open_metric_set(
     uses: tuple[MetricUse, ...],
     spaces: Mapping[str, ImageExtractor],
-    reference: str | None,
+    reference: str | ImageSet | None,
     options: Mapping[str, Mapping[str, Any]],
     seed: int,
     earlier: Callable[[ImageExtractor], Path] | None = None,
@@ -173,7 +174,7 @@ def open_metric_set(
     Args:
         uses: The metrics.
         spaces: Extractor of each of their feature spaces.
-        reference: Name of the reference set; None where no metric needs one.
+        reference: The reference set or its name; None where no metric needs one.
         options: What the user set of each metric's options.
         seed: Seed of whatever an interval draws.
         earlier: Where an earlier start may have kept the reference's moments of an extractor.

@@ -63,8 +63,23 @@ class Reference:
     features: Mapping[str, Features] = field(default_factory=dict)
 
 
+def reference_images(name: str) -> ImageSet | None:
+    """Open the images of a reference set; None where its name is that of a statistics file.
+
+    Args:
+        name: A bundled name, a statistics file (.safetensors, .npz), a COCO set such as "coco-val2014", a folder of
+            images, or a parquet file of images.
+
+    Raises:
+        InputError: Nothing readable there.
+    """
+    from imagen_bench.data.references import open_reference_images
+
+    return None if _is_statistics(name) else open_reference_images(name)
+
+
 def open_reference(
-    name: str,
+    source: str | ImageSet,
     needs: ReferenceNeeds,
     earlier: Mapping[str, Path] | None = None,
     batch_size: int = _READ_BATCH,
@@ -73,8 +88,7 @@ def open_reference(
     """Return what is needed of a reference set.
 
     Args:
-        name: A bundled name, a statistics file (.safetensors, .npz), a COCO set such as "coco-val2014", a folder of
-            images, or a parquet file of images.
+        source: A name as `reference_images` takes it, or images that are open already.
         needs: What is needed.
         earlier: Moments of an earlier start by space; used if they are of the same images and the same extractor.
         batch_size: Images a forward pass; moves no number.
@@ -84,17 +98,19 @@ def open_reference(
         InputError: Nothing readable there, or a statistics file where single features are needed.
         ProtocolError: A statistics file of another extractor.
     """
-    from imagen_bench.data.references import open_reference_images
     from imagen_bench.metrics.feature_store import FeatureStore
 
-    path = asset(BUNDLED[name]) if name in BUNDLED else Path(name)
-    if path.suffix in STATISTICS_SUFFIXES:
-        return _from_statistics(path, needs)
-    images = open_reference_images(name)
+    images = reference_images(source) if isinstance(source, str) else source
+    if images is None:
+        return _from_statistics(asset(BUNDLED[source]) if source in BUNDLED else Path(str(source)), needs)
     reader = _Reader(images, needs, FeatureStore(), batch_size, progress)
     moments = {space: reader.moments(space, (earlier or {}).get(space)) for space in needs.moments}
     features = {space: reader.features(space) for space in needs.features}
     return Reference(images.name, images.digest, len(images), moments, features)
+
+
+def _is_statistics(name: str) -> bool:
+    return name in BUNDLED or Path(name).suffix in STATISTICS_SUFFIXES
 
 
 def _from_statistics(path: Path, needs: ReferenceNeeds) -> Reference:

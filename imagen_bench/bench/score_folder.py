@@ -12,7 +12,9 @@ from imagen_bench.bench.folder_scores import FolderScores, ScoreRow
 from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, named_uses, open_metric_set
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.protocol import prompt_set_key
+from imagen_bench.bench.reference import reference_images
 from imagen_bench.data.captions import Caption, load_captions, match_captions
+from imagen_bench.data.hygiene import HygieneReport, check_images
 from imagen_bench.data.references import ImageSet, open_image_set
 from imagen_bench.errors import ConfigError, InputError
 from imagen_bench.files import digest_json
@@ -53,6 +55,7 @@ class ScoreOptions:
         metric_options: Options of single metrics, by metric.
         save_statistics: File for the reference's moments.
         concordance: FID in all resize modes instead of `metrics`.
+        strict: Refuse images about which anything but a note is found.
     """
 
     images: Path
@@ -68,6 +71,7 @@ class ScoreOptions:
     metric_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     save_statistics: Path | None = None
     concordance: bool = False
+    strict: bool = False
 
     def space_options(self) -> SpaceOptions:
         """Return how feature spaces are opened."""
@@ -95,7 +99,9 @@ def score_folder(options: ScoreOptions, progress: bool = False) -> FolderScores:
     captions = None
     if options.captions is not None:
         captions = match_captions(images.names, load_captions(options.captions))
-    chosen = _open_metrics(options, uses, progress)
+    against = _reference_source(options, uses)
+    report = _looked_over(images, against, options.strict, progress)
+    chosen = _open_metrics(options, uses, against, progress)
     prompts = _Prompts(options, images, captions)
     computed = {use: chosen.new_metric(use) for use in uses}
     _feed(chosen, computed, images, prompts, options.batch_size, progress)
@@ -104,7 +110,23 @@ def score_folder(options: ScoreOptions, progress: bool = False) -> FolderScores:
     extractors = {space: extractor.id for space, extractor in chosen.spaces.items()}
     if options.save_statistics is not None and chosen.reference is not None:
         save_statistics(options.save_statistics, next(iter(chosen.reference.moments.values())))
-    return FolderScores(images.name, len(images), prompts.key, extractors, chosen.reference, rows, warnings)
+    return FolderScores(images.name, len(images), prompts.key, extractors, chosen.reference, rows, warnings, report)
+
+
+def _reference_source(options: ScoreOptions, uses: tuple[MetricUse, ...]) -> str | ImageSet | None:
+    """Open the reference's images; a statistics file stays a name, and a reference that no metric needs is none."""
+    needed = any(metrics.get(use.name).needs - {"captions"} for use in uses)
+    if options.reference is None or not needed:
+        return None
+    return reference_images(options.reference) or options.reference
+
+
+def _looked_over(images: ImageSet, against: str | ImageSet | None, strict: bool, progress: bool) -> HygieneReport:
+    """Look the images over and refuse what cannot be scored, before the slow part."""
+    with progress_bar("look over", total=len(images), show=progress) as bar:
+        report = check_images(images, None if isinstance(against, str) else against, progress=bar.update)
+    report.refuse(strict)
+    return report
 
 
 class _Prompts:
@@ -173,7 +195,9 @@ def _check_saved(options: ScoreOptions, uses: tuple[MetricUse, ...]) -> None:
         )
 
 
-def _open_metrics(options: ScoreOptions, uses: tuple[MetricUse, ...], progress: bool) -> MetricSet:
+def _open_metrics(
+    options: ScoreOptions, uses: tuple[MetricUse, ...], against: str | ImageSet | None, progress: bool
+) -> MetricSet:
     from imagen_bench.metrics.feature_spaces import open_spaces
 
     if options.concordance:
@@ -185,7 +209,7 @@ def _open_metrics(options: ScoreOptions, uses: tuple[MetricUse, ...], progress: 
     return open_metric_set(
         uses,
         spaces,
-        options.reference,
+        against,
         options.metric_options,
         options.seed,
         batch_size=options.batch_size,

@@ -46,6 +46,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--save-stats", type=_FILE, help="Also write the reference's statistics here, for --reference.")
 @click.option("--out", type=_FILE, help="Also write the scores here, in the columns of a run's scores.csv.")
+@click.option("--strict", is_flag=True, help="Refuse images that a warning is printed about, such as duplicates.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     images: Path,
@@ -63,6 +64,7 @@ def command(
     device: str,
     save_stats: Path | None,
     out: Path | None,
+    strict: bool,
     as_json: bool,
 ) -> None:
     """Score images that were made elsewhere.
@@ -93,10 +95,13 @@ def command(
         metric_options=_metric_options(settings),
         save_statistics=save_stats,
         concordance=concordance,
+        strict=strict,
     )
     scores = score_folder(options, progress=True)
     if out is not None:
         atomic_write_text(out, scores.to_csv())
+    for line in scores.hygiene.lines():
+        click.echo(line, err=True)
     for warning in scores.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(json.dumps(scores.to_json(), indent=2, ensure_ascii=False) if as_json else _table(scores))
