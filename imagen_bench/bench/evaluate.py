@@ -87,7 +87,7 @@ class Scoring:
         Args:
             truncated: Number of prompts that the extractor had to cut.
         """
-        found = []
+        found = self.metrics.foreign_weights()
         if truncated:
             found.append(f"{truncated} prompts are longer than the extractor reads; their ends are not scored")
         reference = self.metrics.reference

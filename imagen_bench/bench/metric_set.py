@@ -130,6 +130,21 @@ class MetricSet:
         """Return how many prompts so far were longer than an extractor reads."""
         return max((int(getattr(extractor, "truncated", 0)) for extractor in self.spaces.values()), default=0)
 
+    def foreign_weights(self) -> list[str]:
+        """Say where Inception features come from other weights than the published ones."""
+        from imagen_bench.metrics.inception import InceptionNetwork
+        from imagen_bench.metrics.weights import CATALOGUE
+
+        published = CATALOGUE["inception"].sha256
+        for extractor in self.spaces.values():
+            network = getattr(extractor, "network", None)
+            if isinstance(network, InceptionNetwork) and network.weights.sha256 != published:
+                return [
+                    f"the Inception weights are not the published file (SHA-256 {network.weights.sha256[:16]}…): "
+                    "compare these scores with no published ones"
+                ]
+        return []
+
     def few_images(self, n: int) -> list[str]:
         """Say, one sentence each, where there are too few images for a covariance."""
         reference, found = self.reference, []

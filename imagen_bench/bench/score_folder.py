@@ -267,7 +267,7 @@ def _score_rows(chosen: MetricSet, use: MetricUse, metric: Metric, prompts: _Pro
 
 
 def _warnings(rows: tuple[ScoreRow, ...], images: ImageSet, chosen: MetricSet) -> list[str]:
-    found = chosen.few_images(len(images))
+    found = [*chosen.foreign_weights(), *chosen.few_images(len(images))]
     if chosen.reference is not None and images.digest == chosen.reference.digest:
         found.append("the images are those of the reference set: the distance says nothing")
     if chosen.truncated():
