@@ -85,6 +85,20 @@ def data_home_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch:
 
 
 @pytest.fixture
+def small_coco(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let val2014 have been published with the numbers of `write_coco`, and the draws be as small."""
+    from dataclasses import replace
+
+    from imagen_bench.data.coco import SPLITS
+    from imagen_bench.data.coco_prompts import DRAWS
+
+    split = replace(SPLITS["val2014"], images=12, captions=72)
+    monkeypatch.setitem(SPLITS, "val2014", split)
+    for name, count in (("coco-30k", 5), ("coco-10k", 3), ("coco-30k-captions", 30), ("coco-10k-captions", 10)):
+        monkeypatch.setitem(DRAWS, name, replace(DRAWS[name], split=split, count=count))
+
+
+@pytest.fixture
 def fetched_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Define the prompt set "toy", five rows, none of them here; the user's data folder is `tmp_path / "home"`."""
     from functools import partial

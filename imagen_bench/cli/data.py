@@ -1,4 +1,4 @@
-"""`imagen-bench data`: builds training sets."""
+"""`imagen-bench data`: builds and checks training and reference sets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from imagen_bench.cli.data_coco import coco
+
 
 @click.group()
 def command() -> None:
-    """Build training sets."""
+    """Build and check training and reference sets."""
 
 
 @command.command()
@@ -56,3 +58,6 @@ def emoji_reference(root: Path, out: Path, count: int, seed: int, as_json: bool)
     write_reference(root, WorldConfig.read(asset("models/imagen-emoji/world.toml")), count, seed, out)
     result = {"out": str(out), "images": count, "sha256": sha256_file(out)}
     click.echo(json.dumps(result) if as_json else f"{count} pictures in {out}, SHA-256 {result['sha256']}")
+
+
+command.add_command(coco)

@@ -79,25 +79,27 @@ class CocoCaptions:
     rows: tuple[CocoCaption, ...]
 
 
-def registered_root() -> Path | None:
-    """Return the copy that this machine remembers: the one registered, else a folder `coco` in the data folder."""
-    record = _record()
-    try:
-        root = Path(json.loads(record.read_text(encoding="utf-8"))["root"])
-    except (OSError, ValueError, KeyError, TypeError):
-        root = data_home() / "coco"
+def registered_root(split: CocoSplit) -> Path | None:
+    """Return the copy that this machine knows: the one registered for a part, else a folder `coco` in the data folder.
+
+    The result may lie on a disk that is not there now.
+    """
+    found = _read_record().get(split.name)
+    if found is not None:
+        return Path(found)
+    root = data_home() / "coco"
     return root if root.is_dir() else None
 
 
-def register_root(root: Path) -> Path:
-    """Remember a copy for names without a path; return the file that holds it.
+def register_root(root: Path, split: CocoSplit) -> Path:
+    """Remember a copy of a part for names without a path; return the file that holds it.
 
     Raises:
         InputError: The data folder cannot be written.
     """
     record = _record()
     try:
-        atomic_write_text(record, json.dumps({"root": str(root.resolve())}) + "\n")
+        atomic_write_text(record, json.dumps({**_read_record(), split.name: str(root.resolve())}, indent=2) + "\n")
     except OSError as error:
         raise InputError(
             f"cannot write {str(record)!r}: {error.strerror}; set IMAGEN_BENCH_HOME to another folder"
@@ -221,3 +223,12 @@ def _check(path: Path, images: int, files: Mapping[int, str], notes: Sequence[tu
 
 def _record() -> Path:
     return data_home() / "coco.json"
+
+
+def _read_record() -> dict[str, str]:
+    """Return the registered copies by the name of their part; none where the record is missing or broken."""
+    try:
+        found = json.loads(_record().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}

@@ -65,17 +65,15 @@ def is_coco_reference(name: str) -> bool:
     """Return whether a reference's name means COCO: it starts with "coco-" and a split, or nearly so.
 
     Raises:
-        ConfigError: It has a place after a colon and nearly is one.
+        ConfigError: It nearly is one.
     """
     head, colon, _ = name.partition(":")
     words = head.split("-")
     if words[0] != "coco" or len(words) < 2:
         return False
-    if words[1] in SPLITS:
+    if colon or words[1] in SPLITS:
+        parse_coco_reference(head)
         return True
-    if colon:
-        known = [f"coco-{split}" for split in SPLITS]
-        raise ConfigError(f"unknown COCO reference {head!r}: {did_you_mean(head, known)}")
     return False
 
 
@@ -85,7 +83,10 @@ def parse_coco_reference(head: str) -> CocoReference:
     Raises:
         ConfigError: A word that means nothing, or two for one choice.
     """
-    _, split, *words = head.split("-")
+    coco, split, *words = head.split("-") if "-" in head else (head, "")
+    if coco != "coco" or split not in SPLITS:
+        known = [f"coco-{name}" for name in SPLITS]
+        raise ConfigError(f"unknown COCO reference {head!r}: {did_you_mean(head, known)}")
     found: dict[str, str | int] = {}
     for word in words:
         key, value = _choice(head, word)
@@ -112,7 +113,7 @@ def open_coco_reference(name: str) -> CroppedImageSet:
     """
     head, _, place = name.partition(":")
     reference = parse_coco_reference(head)
-    root = Path(place).expanduser() if place else registered_root()
+    root = Path(place).expanduser() if place else registered_root(reference.split)
     if root is None:
         raise InputError(f"no copy of COCO is known for {head!r}: {coco_advice(head)}")
     if is_dataset_name(place):

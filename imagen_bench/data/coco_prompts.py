@@ -101,11 +101,11 @@ def load_coco_prompts(name: str, place: str = "") -> PromptSet:
         InputError: The captions are not there, or not those that were published.
     """
     draw = DRAWS[name]
-    root = Path(place).expanduser() if place else registered_root()
-    if root is None:
+    root = Path(place).expanduser() if place else registered_root(draw.split)
+    if root is None or not (place or (root / draw.split.captions_file).is_file() or draw.subset):
         size = (VERSION, draw.count or 0, {NO_CATEGORY: draw.count or 0}, None)
-        command = "imagen-bench data coco --root DIR"
-        raise MissingPromptSetError(f"no copy of COCO is known for {name!r}: {coco_advice(name)}", size, (command,))
+        where = "no copy of COCO is known" if root is None else f"no captions of {draw.split.name} in {str(root)!r}"
+        raise MissingPromptSetError(f"{where} for {name!r}: {coco_advice(name)}", size, (_command(draw),))
     if root.is_file():
         rows = read_list(root, draw.count)
         return build_prompt_set(f"{name}-list", "file", rows, str(root))
@@ -144,6 +144,11 @@ def draw_captions(
         return sorted(rows, key=rank)[:count]
     images = sorted(by_image, key=lambda image: _rank("coco-image", seed, image))[:count]
     return [min(by_image[image], key=rank) for image in images]
+
+
+def _command(draw: CocoDraw) -> str:
+    other = "" if draw.split.name == "val2014" else f" --reference coco-{draw.split.name}"
+    return f"imagen-bench data coco --root DIR{other}"
 
 
 def _rank(what: str, seed: int, *ids: int) -> bytes:

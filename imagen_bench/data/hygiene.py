@@ -120,7 +120,7 @@ def check_images(
     images: ImageSet,
     reference: ImageSet | None = None,
     captions: Captions | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> HygieneReport:
     """Look over a set of images, and how it fits its reference set and its captions.
 
@@ -140,7 +140,7 @@ def check_images(
     return HygieneReport(len(facts), tuple(sorted(findings, key=lambda item: _SEVERITIES.index(item.severity))))
 
 
-def _look_over(images: ImageSet, look: _Look, progress: Callable[[int], None] | None = None) -> list[ImageFacts]:
+def _look_over(images: ImageSet, look: _Look, progress: Callable[[int], object] | None = None) -> list[ImageFacts]:
     """Look at every image, several at a time; a folder then knows its hashes and need not be read for them again."""
     found: list[ImageFacts] = []
     workers = min(_MAX_WORKERS, os.cpu_count() or 1)

@@ -32,7 +32,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 CLIP = "ViT-B-32-quickgelu"
-KID = {"subsets": 10, "subset_size": 16}
+KID = {"subsets": 10, "subset_size": 8}
 MEMORY_CODE = """
 import sys, resource
 import numpy as np
@@ -51,10 +51,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def timed(work: Callable[[], object], repeats: int) -> float:
-    """Return the least seconds of several runs, after one that counts for nothing."""
-    work()
+    """Return the least seconds of several runs, after one that counts for nothing; with 0 repeats, of the first."""
     seconds = []
-    for _ in range(repeats):
+    if repeats:
+        work()
+    for _ in range(repeats or 1):
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         start = time.perf_counter()

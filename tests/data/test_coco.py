@@ -100,13 +100,13 @@ def test_missing_parts_are_named(tmp_path: Path, write_coco: WriteCoco) -> None:
 def test_a_copy_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     monkeypatch.setenv("IMAGEN_BENCH_HOME", str(home))
-    assert registered_root() is None
+    assert registered_root(VAL) is None
     (home / "coco").mkdir(parents=True)
-    assert registered_root() == home / "coco"
-    (tmp_path / "mine").mkdir()
-    register_root(tmp_path / "mine")
-    assert registered_root() == tmp_path / "mine"
-    (tmp_path / "mine").rmdir()
-    assert registered_root() is None
+    assert registered_root(VAL) == home / "coco"
+    register_root(tmp_path / "mine", VAL)
+    register_root(tmp_path / "other", SPLITS["val2017"])
+    assert registered_root(VAL) == tmp_path / "mine"
+    assert registered_root(SPLITS["val2017"]) == tmp_path / "other"
+    assert registered_root(SPLITS["train2014"]) == home / "coco"
     (home / "coco.json").write_text("{")
-    assert registered_root() == home / "coco"
+    assert registered_root(VAL) == home / "coco"

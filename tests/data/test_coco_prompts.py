@@ -128,7 +128,10 @@ def test_a_registered_copy_needs_no_path(full_size: Path, tmp_path: Path, monkey
     (tmp_path / "home" / "coco").symlink_to(full_size)
     found = status_of("coco-10k")
     assert (found.state, found.digest) == ("ready", load_coco_prompts("coco-10k", str(full_size)).digest)
-    assert status_of("coco2017-5k").state == "broken"
+    other = status_of("coco2017-5k")
+    assert other.state == "missing"
+    assert other.get == ("imagen-bench data coco --root DIR --reference coco-val2017",)
+    assert "no captions of val2017 in" in other.problem
 
 
 def test_names(tmp_path: Path) -> None:
