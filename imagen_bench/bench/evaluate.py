@@ -70,14 +70,11 @@ class Scoring:
 
     def describe(self) -> dict[str, Any]:
         """Return the sections extractor, extractors, reference and protocols of run.json."""
-        reference = None
-        if self.metrics.reference is not None:
-            found = self.metrics.reference
-            reference = {"id": found.name, "digest": found.digest, "n": found.n}
+        reference = self.metrics.reference
         return {
             "extractor": self.extractor.id,
             "extractors": {space: extractor.id for space, extractor in self.metrics.spaces.items()},
-            "reference": reference,
+            "reference": reference.describe() if reference is not None else None,
             "protocols": {use.name: self.metrics.protocol(use, self.prompts, self.n) for use in self.metrics.uses},
         }
 
@@ -87,15 +84,15 @@ class Scoring:
         Args:
             truncated: Number of prompts that the extractor had to cut.
         """
-        found = self.metrics.foreign_weights()
+        found = [*self.metrics.foreign_weights(), *self.metrics.assumed()]
         if truncated:
             found.append(f"{truncated} prompts are longer than the extractor reads; their ends are not scored")
         reference = self.metrics.reference
         dims = {self.metrics.spaces[space].dim for space in reference.moments} if reference is not None else set()
         for dim in sorted(dims):
-            if reference is not None and min(self.n, reference.n) <= dim:
+            if reference is not None and min(self.n, reference.n or self.n) <= dim:
                 found.append(
-                    f"{self.n} images and {reference.n} reference images for {dim} feature "
+                    f"{self.n} images and {reference.n or 'unknown'} reference images for {dim} feature "
                     "dimensions: a covariance is rank-deficient; compare distances of as many images alone"
                 )
         return found
@@ -193,7 +190,7 @@ def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) ->
 
 def keep_reference(folder: RunFolder, scoring: Scoring) -> None:
     """Write the reference set's moments into the run folder: the next start need not extract them."""
-    if scoring.metrics.reference is not None:
+    if scoring.metrics.reference is not None and scoring.metrics.reference.n:
         for space, moments in scoring.metrics.reference.moments.items():
             save_statistics(_feature_file(folder.path, scoring.metrics.spaces[space], "reference"), moments)
 

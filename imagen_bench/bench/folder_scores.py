@@ -58,7 +58,7 @@ class FolderScores:
             "prompt_set": self.prompt_set,
             "extractor": next(iter(self.extractors.values())),
             "extractors": self.extractors,
-            "reference": reference and {"id": reference.name, "digest": reference.digest, "n": reference.n},
+            "reference": reference and reference.describe(),
             "scores": [
                 {
                     "metric": row.result.name,

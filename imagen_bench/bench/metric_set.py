@@ -13,6 +13,7 @@ from imagen_bench.bench.protocol import protocol_id, protocol_words
 from imagen_bench.bench.reference import Reference, ReferenceNeeds, open_reference
 from imagen_bench.errors import ConfigError, InputError
 from imagen_bench.metrics.base import Metric, MetricContext, MetricResult, metrics
+from imagen_bench.metrics.statistics import NPZ_EXTRACTOR
 from imagen_bench.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class MetricSet:
         """Return id, words, label and direction of a metric's protocol, as run.json holds them."""
         metric = self.new_metric(use)
         reference = self.reference if _compares(use.name) else None
-        against = f"{reference.n:,} images of {reference.name}" if reference is not None else None
+        against = reference.words if reference is not None else None
         common = (prompts.key, prompts.samples_per_prompt, self.spaces[use.space].id)
         digest = reference.digest if reference is not None else None
         options = metric.options()
@@ -152,8 +153,19 @@ class MetricSet:
             return []
         for dim in dict.fromkeys(self.spaces[space].dim for space in reference.moments):
             for count, what in ((n, "images"), (reference.n, f"images of the reference {reference.name}")):
-                found += _few(count, what, dim)
+                # 0 stands for a number that nobody knows.
+                found += _few(count, what, dim) if count else []
         return found
+
+    def assumed(self) -> list[str]:
+        """Say where the extractor of a reference is taken at the user's word."""
+        moments = self.reference.moments if self.reference is not None else {}
+        return [
+            f"the statistics {found.name} do not say their extractor or number of images: they are taken to be of "
+            f"{self.spaces[space].id}; those of pytorch-fid are of its resize mode (--resize pytorch-fid)"
+            for space, found in moments.items()
+            if found.extractor_id == NPZ_EXTRACTOR
+        ]
 
 
 def named_uses(names: Sequence[str], resize_note: str = "") -> tuple[MetricUse, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Reference:
     Attributes:
         name: What people call it.
         digest: Content digest.
-        n: Number of images.
+        n: Number of images; 0 where it is not known, as from an .npz file.
         moments: Mean and covariance by feature space.
         features: Float32 M x D by feature space, for metrics that compare single images.
     """
@@ -61,6 +61,15 @@ class Reference:
     n: int
     moments: Mapping[str, GaussianStatistics] = field(default_factory=dict)
     features: Mapping[str, Features] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The set as protocols name it: "40,504 images of coco-val2014"."""
+        return f"{self.n:,} images of {self.name}" if self.n else f"the statistics {self.name}"
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, digest and number of images as JSON-able values."""
+        return {"id": self.name, "digest": self.digest, "n": self.n or None}
 
 
 def reference_images(name: str) -> ImageSet | None:
@@ -121,7 +130,9 @@ def _from_statistics(path: Path, needs: ReferenceNeeds) -> Reference:
             f"{str(path)!r} holds a mean and a covariance, but a metric on {needs.features[0]} features compares with "
             "single reference images: give their folder or parquet file, or leave that metric out"
         )
-    moments = {space: load_statistics(path, needs.extractors[space].id) for space in needs.moments}
+    moments = {
+        space: load_statistics(path, needs.extractors[space].id, needs.extractors[space].dim) for space in needs.moments
+    }
     first = next(iter(moments.values()))
     return Reference(first.name, first.digest, first.n, moments)
 

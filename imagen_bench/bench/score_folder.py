@@ -187,6 +187,11 @@ def _check_saved(options: ScoreOptions, uses: tuple[MetricUse, ...]) -> None:
     """Refuse to save the statistics of no feature space or of several, before anything is extracted."""
     if options.save_statistics is None:
         return
+    if options.reference is not None and options.reference.endswith(".npz"):
+        raise ConfigError(
+            f"{options.reference!r} does not say its extractor or number of images, so it cannot be saved as "
+            "statistics that do: give the reference images"
+        )
     spaces = list(dict.fromkeys(use.space for use in uses if "reference" in metrics.get(use.name).needs))
     if len(spaces) != 1:
         found = f"these use {len(spaces)} ({', '.join(spaces)})" if spaces else "these use no moments of the reference"
@@ -267,7 +272,7 @@ def _score_rows(chosen: MetricSet, use: MetricUse, metric: Metric, prompts: _Pro
 
 
 def _warnings(rows: tuple[ScoreRow, ...], images: ImageSet, chosen: MetricSet) -> list[str]:
-    found = [*chosen.foreign_weights(), *chosen.few_images(len(images))]
+    found = [*chosen.foreign_weights(), *chosen.assumed(), *chosen.few_images(len(images))]
     if chosen.reference is not None and images.digest == chosen.reference.digest:
         found.append("the images are those of the reference set: the distance says nothing")
     if chosen.truncated():
