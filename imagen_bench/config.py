@@ -88,11 +88,19 @@ class SweepSection(Section):
 
 
 class ScoresSection(Section):
-    """Which metrics, on which features, against which reference set."""
+    """Which metrics, on which features, against which reference set.
+
+    `extractor` is the CLIP model of metrics that have no features of their own. `resize` is the resize mode of the
+    Inception network (None: torch-fidelity's), `weights` names files instead of pulled weights, and `options` holds
+    a table of options for each metric that has some.
+    """
 
     metrics: tuple[str, ...] = ("clip_score", "fd")
     extractor: str = "imagen-emoji"
     reference: str | None = None
+    resize: str | None = None
+    weights: dict[str, str] = {}
+    options: dict[str, dict[str, Any]] = {}
 
 
 class GallerySection(Section):

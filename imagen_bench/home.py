@@ -28,3 +28,8 @@ def data_home() -> Path:
     shared = Path(os.environ.get("XDG_DATA_HOME", ""))
     # The XDG specification: a relative path is ignored.
     return (shared if shared.is_absolute() else Path.home() / ".local" / "share") / _FOLDER
+
+
+def weights_folder() -> Path:
+    """Return the folder of downloaded weights inside the user's data folder; it need not exist yet."""
+    return data_home() / "weights"

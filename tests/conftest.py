@@ -96,6 +96,12 @@ def write_coco() -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(autouse=True)
+def data_home_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the user's data folder: its cache of features would make them depend on each other."""
+    monkeypatch.setenv("IMAGEN_BENCH_HOME", str(tmp_path_factory.mktemp("data-home")))
+
+
 @pytest.fixture
 def small_coco(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let val2014 have been published with the numbers of `write_coco`, and the draws be as small."""
@@ -285,3 +291,34 @@ def poor_contrast() -> Callable[[Page], list[str]]:
         return texts
 
     return check
+
+
+@pytest.fixture(scope="session")
+def inception_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file like the release file of the FID Inception network: names and shapes are its own, numbers are random."""
+    import torch
+
+    from imagen_bench.metrics.inception import InceptionWeights
+
+    file = tmp_path_factory.mktemp("weights") / "random-inception.pth"
+    network = InceptionWeights.__new__(InceptionWeights)
+    torch.nn.Module.__init__(network)
+    generator = torch.Generator().manual_seed(0)
+    with torch.device("meta"):
+        network._build()
+    torch.save({key: random_weight(key, t, generator) for key, t in network.state_dict().items()}, file)
+    return file
+
+
+def random_weight(key: str, like: Any, generator: Any) -> Any:
+    """Numbers that keep activations of the network neither vanishing nor growing."""
+    import torch
+
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros((), dtype=torch.int64)
+    noise = torch.randn(like.shape, generator=generator)
+    if key.endswith(("running_var", "bn.weight")):
+        return 1 + 0.2 * noise.clamp(-2, 2)
+    if like.ndim < 2:
+        return 0.1 * noise
+    return noise * (2 / like[0].numel()) ** 0.5

@@ -7,18 +7,20 @@ the images were made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imagen_bench.bench.feature_cache import Features, cached_features, extractor_folder
+from imagen_bench.bench.feature_cache import FeatureFile, Features, cached_features, extractor_folder
 from imagen_bench.bench.generate import used_prompts
+from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, named_uses, open_metric_set
 from imagen_bench.bench.progress import progress_bar
-from imagen_bench.bench.protocol import prompt_set_key, protocol_id, protocol_words
-from imagen_bench.bench.reference import open_reference
+from imagen_bench.bench.protocol import prompt_set_key
 from imagen_bench.bench.run_folder import (
     SAMPLE_SCORE_COLUMNS,
     SCORE_COLUMNS,
@@ -26,21 +28,26 @@ from imagen_bench.bench.run_folder import (
     frame_to_parquet,
     weight_folder,
 )
-from imagen_bench.config import RunConfig
+from imagen_bench.config import RunConfig, ScoresSection
 from imagen_bench.data.prompts import PromptSet
 from imagen_bench.errors import ConfigError
-from imagen_bench.files import atomic_write_text
-from imagen_bench.metrics.base import FeatureBatch, Metric, MetricContext, MetricResult, metrics
-from imagen_bench.metrics.extractors import Extractor, open_extractor
+from imagen_bench.files import atomic_write_text, sha256_bytes
+from imagen_bench.metrics.base import FeatureBatch, MetricResult, metrics
+from imagen_bench.metrics.extractors import Extractor, ImageExtractor, open_extractor
+from imagen_bench.metrics.resize import DEFAULT_RESIZE
 from imagen_bench.metrics.statistics import save_statistics
+from imagen_bench.metrics.weights import WeightsPlaces
+from imagen_bench.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from imagen_bench.metrics.statistics import GaussianStatistics
-
 OVERALL = "all"
 _READ_BATCH = 32
+# Images that a worker claims at once: whole batches, so that no feature depends on who extracts it.
+_SHARE = 4 * _READ_BATCH
+# Rows of features that metrics are given at once.
+_CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -48,40 +55,30 @@ class Scoring:
     """Everything that a run's scores are made with, opened before the first image is.
 
     Attributes:
-        extractor: Feature extractor.
-        reference: Moments of the reference set; None if no metric needs one.
-        metrics: Names of the metrics, in the order of the config.
-        prompt_set: Key of the prompt set, as it enters protocols.
+        metrics: The metrics with their extractors and reference set.
+        prompts: The prompt set, as it enters protocols.
         categories: Categories of the prompts, in the order of the set.
-        samples_per_prompt: Images of a prompt at each weight.
         n: Images at each weight.
-        seed: Seed of whatever an interval draws.
     """
 
-    extractor: Extractor
-    reference: GaussianStatistics | None
-    metrics: tuple[str, ...]
-    prompt_set: str
+    metrics: MetricSet
+    prompts: PromptSource
     categories: tuple[str, ...]
-    samples_per_prompt: int
     n: int
-    seed: int
 
-    def new_metric(self, name: str) -> Metric:
-        """Return an empty metric."""
-        context = MetricContext(self.extractor.short_name, self.reference, self.seed)
-        return metrics.get(name)(context)
+    @property
+    def extractor(self) -> ImageExtractor:
+        """The extractor of the first metric's features."""
+        return next(iter(self.metrics.spaces.values()))
 
     def describe(self) -> dict[str, Any]:
-        """Return the sections extractor, reference and protocols of run.json."""
-        reference = None
-        if self.reference is not None:
-            name, digest = self.reference.name, self.reference.digest
-            reference = {"id": name, "digest": digest, "n": self.reference.n}
+        """Return the sections extractor, extractors, reference and protocols of run.json."""
+        reference = self.metrics.reference
         return {
             "extractor": self.extractor.id,
-            "reference": reference,
-            "protocols": {name: self._protocol(name) for name in self.metrics},
+            "extractors": {space: extractor.id for space, extractor in self.metrics.spaces.items()},
+            "reference": reference.describe() if reference is not None else None,
+            "protocols": {use.name: self.metrics.protocol(use, self.prompts, self.n) for use in self.metrics.uses},
         }
 
     def notes(self, truncated: int) -> list[str]:
@@ -90,67 +87,84 @@ class Scoring:
         Args:
             truncated: Number of prompts that the extractor had to cut.
         """
-        found = []
+        found = [*self.metrics.foreign_weights(), *self.metrics.assumed()]
         if truncated:
             found.append(f"{truncated} prompts are longer than the extractor reads; their ends are not scored")
-        if self.reference is not None and min(self.n, self.reference.n) <= self.extractor.dim:
-            found.append(
-                f"{self.n} images and {self.reference.n} reference images for {self.extractor.dim} feature "
-                "dimensions: a covariance is rank-deficient; compare distances of as many images alone"
-            )
+        reference = self.metrics.reference
+        dims = {self.metrics.spaces[space].dim for space in reference.moments} if reference is not None else set()
+        for dim in sorted(dims):
+            if reference is not None and min(self.n, reference.n or self.n) <= dim:
+                found.append(
+                    f"{self.n} images and {reference.n or 'unknown'} reference images for {dim} feature "
+                    "dimensions: a covariance is rank-deficient; compare distances of as many images alone"
+                )
         return found
 
-    def _protocol(self, name: str) -> dict[str, Any]:
-        metric = self.new_metric(name)
-        reference = self.reference if "reference" in metric.needs else None
-        digest = reference.digest if reference is not None else None
-        against = f"{reference.n:,} images of {reference.name}" if reference is not None else None
-        common = (self.prompt_set, self.samples_per_prompt, self.extractor.id)
-        return {
-            "id": protocol_id(name, *common, digest, self.n),
-            "words": protocol_words(metric.label, *common, against, self.n),
-            "label": metric.label,
-            "higher_is_better": metric.higher_is_better,
-        }
 
-
-def open_scoring(config: RunConfig, prompts: PromptSet, run: Path) -> Scoring:
-    """Open extractor and reference set and check that the metrics can be computed with them.
+def open_scoring(config: RunConfig, prompts: PromptSet, run: Path, progress: bool = False) -> Scoring:
+    """Open extractors and reference set and check that the metrics can be computed with them.
 
     Args:
         config: The run's configuration.
         prompts: Its prompt set, unlimited.
-        run: The run folder, which may hold the reference's moments from an earlier start; nothing is written.
+        run: The run folder, which may hold the reference's moments from an earlier start; nothing is written there.
+        progress: Show a bar on stderr while a reference set is read.
 
     Raises:
         ConfigError: Unknown metric, one given twice, or one that needs a reference set where none is
-        configured. ImagenBenchError: The extractor or the reference set cannot be opened.
+        configured. ImagenBenchError: An extractor or the reference set cannot be opened.
     """
-    names = config.scores.metrics
+    uses = _uses(config.scores)
+    spaces = _open_spaces(config.scores, uses)
+    rows = used_prompts(config, prompts)
+    return Scoring(
+        metrics=open_metric_set(
+            uses,
+            spaces,
+            config.scores.reference,
+            config.scores.options,
+            config.seed,
+            earlier=lambda extractor: _feature_file(run, extractor, "reference"),
+            progress=progress,
+        ),
+        prompts=PromptSource(
+            prompt_set_key(prompts.id, prompts.version, prompts.digest), config.prompts.samples_per_prompt
+        ),
+        categories=tuple(dict.fromkeys(row.category for row in rows)),
+        n=len(rows) * config.prompts.samples_per_prompt,
+    )
+
+
+def _uses(scores: ScoresSection) -> tuple[MetricUse, ...]:
+    names = scores.metrics
     if len(set(names)) < len(names):
         raise ConfigError(f"scores.metrics {list(names)} holds a metric twice; give each once")
-    needing = [name for name in names if "reference" in metrics.get(name).needs]
-    if needing and config.scores.reference is None:
+    if not names:
+        raise ConfigError("scores.metrics is empty: name at least one metric")
+    needing = [name for name in names if metrics.get(name).needs & {"reference", "reference_features"}]
+    if needing and scores.reference is None:
         raise ConfigError(
             f"metric '{needing[0]}' compares with a reference set, found no scores.reference; "
             "name a folder, a parquet file, a statistics file or a bundled set, or leave the metric out"
         )
-    extractor = open_extractor(config.scores.extractor)
-    reference = None
-    if needing and config.scores.reference is not None:
-        cache = _feature_file(run, extractor, "reference")
-        reference = open_reference(config.scores.reference, extractor, cache)
-    rows = used_prompts(config, prompts)
-    return Scoring(
-        extractor=extractor,
-        reference=reference,
-        metrics=names,
-        prompt_set=prompt_set_key(prompts.id, prompts.version, prompts.digest),
-        categories=tuple(dict.fromkeys(row.category for row in rows)),
-        samples_per_prompt=config.prompts.samples_per_prompt,
-        n=len(rows) * config.prompts.samples_per_prompt,
-        seed=config.seed,
-    )
+    resize = scores.resize or DEFAULT_RESIZE
+    return named_uses(names, "" if resize == DEFAULT_RESIZE else f"{resize} resize")
+
+
+def open_extractors(config: RunConfig) -> dict[str, ImageExtractor]:
+    """Open the extractors of a run by feature space, without what they are compared with.
+
+    Raises:
+        ImagenBenchError: As `open_scoring`.
+    """
+    return _open_spaces(config.scores, _uses(config.scores))
+
+
+def _open_spaces(scores: ScoresSection, uses: Sequence[MetricUse]) -> dict[str, ImageExtractor]:
+    from imagen_bench.metrics.feature_spaces import SpaceOptions, open_spaces
+
+    options = SpaceOptions(scores.extractor, scores.resize or DEFAULT_RESIZE, WeightsPlaces(scores.weights))
+    return open_spaces([use.space for use in uses], options, open_extractor)
 
 
 def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) -> int:
@@ -167,75 +181,157 @@ def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) ->
         The number of weights scored.
     """
     samples = folder.samples()
-    by_weight = {
-        weight: samples[samples["guidance_weight"] == weight] for weight in sorted(set(samples["guidance_weight"]))
-    }
-    finished = {weight: rows for weight, rows in by_weight.items() if len(rows) == scoring.n}
-    text = _text_features(folder, scoring, sorted(set(samples["prompt"])))
+    finished = _finished_weights(samples, scoring.n)
+    texts = _text_features(folder, scoring, sorted(set(samples["prompt"])))
     score_rows: list[list[Any]] = []
     sample_rows: list[pd.DataFrame] = []
     with progress_bar("scores", total=scoring.n * len(finished), show=progress) as bar:
         for weight, rows in finished.items():
-            image = _image_features(folder, scoring, weight, rows)
-            for name in scoring.metrics:
-                results, per_sample = _score(scoring, name, rows, image, text)
-                score_rows += _tidy(folder, scoring, weight, results)
+            features = _image_features(folder, scoring, weight, rows)
+            for use in scoring.metrics.uses:
+                results, per_sample = _score(scoring, use, rows, features[use.space], texts)
+                score_rows += _tidy(folder, scoring, weight, use, results)
                 sample_rows += per_sample
             bar.update(len(rows))
     _write_scores(folder, score_rows, sample_rows)
     return len(finished)
 
 
+def share_features(
+    folder: RunFolder, extractors: Mapping[str, ImageExtractor], n: int, workers: Workers, progress: bool = False
+) -> None:
+    """Extract the image features of a run's finished weights with all workers, for `evaluate_run` of the main one.
+
+    Args:
+        folder: The run folder; its samples table is written.
+        extractors: Extractors by feature space.
+        n: Images at a finished weight.
+        workers: The processes that share the work; each calls this.
+        progress: Show a bar on stderr.
+    """
+    finished = _finished_weights(folder.samples(), n)
+    show = progress and workers.is_main
+    with progress_bar("features", total=n * len(finished), show=show) as bar:
+        for weight, rows in finished.items():
+            files = _feature_files(folder, extractors, weight, rows)
+            lacking = workers.from_main(partial(_lacking, files))
+            if lacking:
+                found = []
+                for place in workers.claim(-(-n // _SHARE)):
+                    part = rows.iloc[place * _SHARE : (place + 1) * _SHARE]
+                    batches = _extract(folder, {space: extractors[space] for space in lacking}, part)
+                    found += [(place, number, batch) for number, batch in enumerate(batches)]
+                gathered = [item for items in workers.gather(found) for item in items]
+                if workers.is_main:
+                    gathered.sort(key=lambda item: item[:2])
+                    _write_features(files, lacking, [batch for *_, batch in gathered])
+            bar.update(n)
+    workers.wait()
+
+
+def _finished_weights(samples: pd.DataFrame, n: int) -> dict[float, pd.DataFrame]:
+    """Return the samples of the weights that have all `n` of them, in ascending order of the weights."""
+    weights = sorted(set(samples["guidance_weight"]))
+    by_weight = {weight: samples[samples["guidance_weight"] == weight] for weight in weights}
+    return {weight: rows for weight, rows in by_weight.items() if len(rows) == n}
+
+
 def keep_reference(folder: RunFolder, scoring: Scoring) -> None:
     """Write the reference set's moments into the run folder: the next start need not extract them."""
-    if scoring.reference is not None:
-        save_statistics(_feature_file(folder.path, scoring.extractor, "reference"), scoring.reference)
+    if scoring.metrics.reference is not None and scoring.metrics.reference.n:
+        for space, moments in scoring.metrics.reference.moments.items():
+            save_statistics(_feature_file(folder.path, scoring.metrics.spaces[space], "reference"), moments)
 
 
-def _text_features(folder: RunFolder, scoring: Scoring, texts: Sequence[str]) -> dict[str, Features]:
-    """Return the features of each text by text."""
-
-    def extract() -> Features:
-        batches = [texts[start : start + _READ_BATCH] for start in range(0, len(texts), _READ_BATCH)]
-        return np.concatenate([scoring.extractor.text_features(batch).numpy() for batch in batches])
-
-    file = _feature_file(folder.path, scoring.extractor, "text")
-    features = cached_features(file, scoring.extractor.id, texts, extract)
-    return dict(zip(texts, features, strict=True))
+Texts = Mapping[tuple[str, str], Mapping[str, Features]]
+"""Features of each text, by feature space and by what stands before the text."""
 
 
-def _image_features(folder: RunFolder, scoring: Scoring, weight: float, rows: pd.DataFrame) -> Features:
+def _text_features(folder: RunFolder, scoring: Scoring, texts: Sequence[str]) -> Texts:
+    found = {}
+    for space, prefix in scoring.metrics.text_needs():
+        extractor = scoring.metrics.text_extractor(space)
+        prefixed = [prefix + text for text in texts]
+        batches = [prefixed[start : start + _READ_BATCH] for start in range(0, len(texts), _READ_BATCH)]
+
+        def extract(extractor: Extractor = extractor, batches: Sequence[Sequence[str]] = batches) -> Features:
+            return np.concatenate([extractor.text_features(batch).numpy() for batch in batches])
+
+        name = "text" + (f"-{sha256_bytes(prefix.encode())[:8]}" if prefix else "")
+        features = cached_features(_feature_file(folder.path, extractor, name), extractor.id, prefixed, extract)
+        found[space, prefix] = dict(zip(texts, features, strict=True))
+    return found
+
+
+def _image_features(folder: RunFolder, scoring: Scoring, weight: float, rows: pd.DataFrame) -> dict[str, FeatureFile]:
+    """Return the features of a weight's images by space; those that are not in the run folder come from one pass."""
+    spaces = scoring.metrics.spaces
+    files = _feature_files(folder, spaces, weight, rows)
+    lacking = _lacking(files)
+    if lacking:
+        _write_features(files, lacking, _extract(folder, {space: spaces[space] for space in lacking}, rows))
+    return files
+
+
+def _feature_files(
+    folder: RunFolder, extractors: Mapping[str, ImageExtractor], weight: float, rows: pd.DataFrame
+) -> dict[str, FeatureFile]:
+    sources = rows["sha256"].tolist()
+    return {
+        space: FeatureFile(_feature_file(folder.path, extractor, weight_folder(weight)), extractor.id, sources)
+        for space, extractor in extractors.items()
+    }
+
+
+def _lacking(files: Mapping[str, FeatureFile]) -> list[str]:
+    return [space for space, file in files.items() if not file.is_there()]
+
+
+def _extract(
+    folder: RunFolder, extractors: Mapping[str, ImageExtractor], rows: pd.DataFrame
+) -> Iterator[dict[str, Features]]:
+    """Yield the features of samples, batch by batch, from one pass over their images."""
     from imagen_bench.images import read_image
+    from imagen_bench.metrics.feature_pass import FeaturePass
 
-    files = [folder.image(row) for _, row in rows.iterrows()]
-
-    def extract() -> Features:
-        batches = [files[start : start + _READ_BATCH] for start in range(0, len(files), _READ_BATCH)]
-        read = ([read_image(file) for file in batch] for batch in batches)
-        return np.concatenate([scoring.extractor.image_features(images).numpy() for images in read])
-
-    file = _feature_file(folder.path, scoring.extractor, weight_folder(weight))
-    return cached_features(file, scoring.extractor.id, rows["sha256"].tolist(), extract)
+    decoders = [partial(read_image, folder.image(row)) for _, row in rows.iterrows()]
+    yield from FeaturePass(extractors).features(decoders, _READ_BATCH)
 
 
-def _feature_file(run: Path, extractor: Extractor, name: str) -> Path:
+def _write_features(
+    files: Mapping[str, FeatureFile], lacking: Sequence[str], batches: Iterable[dict[str, Features]]
+) -> None:
+    with ExitStack() as stack:
+        writers: dict[str, Callable[[Features], object]] = {}
+        for batch in batches:
+            for space in lacking:
+                if space not in writers:
+                    writers[space] = stack.enter_context(files[space].writing(batch[space].shape[1]))
+                writers[space](batch[space])
+
+
+def _feature_file(run: Path, extractor: ImageExtractor, name: str) -> Path:
     folder = extractor_folder(extractor.short_name, extractor.id)
     return run / "features" / folder / f"{name}.safetensors"
 
 
 def _score(
-    scoring: Scoring, name: str, rows: pd.DataFrame, image: Features, text: dict[str, Features]
+    scoring: Scoring, use: MetricUse, rows: pd.DataFrame, features: FeatureFile, texts: Texts
 ) -> tuple[dict[str, MetricResult], list[pd.DataFrame]]:
     """Return the results of a metric by category, and its scores of single samples where it has them."""
-    metric = scoring.new_metric(name)
-    metric.update(
-        FeatureBatch(
-            image=image,
-            clusters=rows["prompt_id"].tolist(),
-            text=np.stack([text[prompt] for prompt in rows["prompt"]]),
-            categories=rows["category"].tolist(),
+    metric = scoring.metrics.new_metric(use)
+    by_text = texts.get((use.space, metric.text_prefix))
+    for start in range(0, len(rows), _CHUNK):
+        part = rows.iloc[start : start + _CHUNK]
+        metric.update(
+            FeatureBatch(
+                image=features.read(start, start + len(part)),
+                clusters=part["prompt_id"].tolist(),
+                text=None if by_text is None else np.stack([by_text[prompt] for prompt in part["prompt"]]),
+                categories=part["category"].tolist(),
+                text_prefix=metric.text_prefix,
+            )
         )
-    )
     overall = metric.compute()
     results = {OVERALL: overall}
     if len(scoring.categories) > 1:
@@ -243,26 +339,17 @@ def _score(
         results.update({key: by_category[key] for key in scoring.categories if key in by_category})
     if overall.per_sample is None:
         return results, []
-    per_sample = rows[["prompt_id", "index", "guidance_weight"]].assign(metric=name, value=overall.per_sample)
+    per_sample = rows[["prompt_id", "index", "guidance_weight"]].assign(metric=use.name, value=overall.per_sample)
     return results, [per_sample]
 
 
-def _tidy(folder: RunFolder, scoring: Scoring, weight: float, results: dict[str, MetricResult]) -> list[list[Any]]:
-    protocols = scoring.describe()["protocols"]
+def _tidy(
+    folder: RunFolder, scoring: Scoring, weight: float, use: MetricUse, results: dict[str, MetricResult]
+) -> list[list[Any]]:
+    protocol = scoring.metrics.protocol(use, scoring.prompts, scoring.n)["id"]
     model, prompt_set = folder.run["model"]["name"], folder.run["prompts"]["id"]
     return [
-        [
-            model,
-            prompt_set,
-            weight,
-            category,
-            result.name,
-            result.value,
-            result.low,
-            result.high,
-            result.n,
-            protocols[result.name]["id"],
-        ]
+        [model, prompt_set, weight, category, use.name, result.value, result.low, result.high, result.n, protocol]
         for category, result in results.items()
     ]
 

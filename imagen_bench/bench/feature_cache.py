@@ -2,19 +2,24 @@
 
 A file `features/<extractor>/<name>.safetensors` holds one float32 tensor `features` (N x D) and, as metadata,
 the extractor's id and the digest of what the features were made from (the images' SHA-256 sums, or the texts,
-in order). A file whose digest differs is never served: its features are extracted again.
+in order). A file whose digest differs is never served: its features are extracted again. Features of images are
+written and read in parts, so that memory does not grow with their number.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from imagen_bench.files import atomic_write_bytes, digest_json, sha256_bytes
+from imagen_bench.errors import RunFolderError
+from imagen_bench.files import atomic_path, atomic_write_bytes, digest_json, sha256_bytes
 
 SCHEMA = "imagen-bench-features-1"
 Features = npt.NDArray[np.float32]
@@ -44,6 +49,61 @@ def cached_features(file: Path, extractor_id: str, sources: Sequence[str], extra
     features = np.ascontiguousarray(extract(), dtype=np.float32)
     atomic_write_bytes(file, save({"features": features}, metadata=metadata))
     return features
+
+
+class FeatureFile:
+    """The features of a run's images in one file, written and read in parts.
+
+    Args:
+        path: The file.
+        extractor_id: Id of the extractor.
+        sources: What the features are of, one string a row: SHA-256 sums of the images.
+    """
+
+    def __init__(self, path: Path, extractor_id: str, sources: Sequence[str]) -> None:
+        self._path = path
+        self._rows = len(sources)
+        self._metadata = {"schema": SCHEMA, "extractor": extractor_id, "digest": digest_json(list(sources))}
+
+    def is_there(self) -> bool:
+        """True if the file holds features of these sources and this extractor."""
+        from safetensors import SafetensorError, safe_open
+
+        if not self._path.is_file():
+            return False
+        try:
+            with safe_open(self._path, framework="numpy") as stream:
+                part = stream.get_slice("features")
+                shape, kind = part.get_shape(), part.get_dtype()
+                return dict(stream.metadata() or {}) == self._metadata and kind == "F32" and shape[0] == self._rows
+        except (SafetensorError, OSError, IndexError):
+            return False
+
+    def read(self, start: int, stop: int) -> Features:
+        """Return the features of some rows, float32."""
+        from safetensors import safe_open
+
+        with safe_open(self._path, framework="numpy") as stream:
+            rows: Features = stream.get_slice("features")[start:stop]
+        return rows
+
+    @contextmanager
+    def writing(self, dim: int) -> Iterator[Callable[[Features], object]]:
+        """Yield what appends features, float32 N x D; the file appears when all rows were written.
+
+        Raises:
+            RunFolderError: Fewer or more rows than sources were written.
+        """
+        size = self._rows * dim * 4
+        tensor = {"dtype": "F32", "shape": [self._rows, dim], "data_offsets": [0, size]}
+        header = json.dumps({"__metadata__": self._metadata, "features": tensor}).encode()
+        # safetensors: length of the header, the header padded to 8 bytes, the tensor in rows.
+        header += b" " * (-len(header) % 8)
+        with atomic_path(self._path) as temporary, temporary.open("wb") as stream:
+            stream.write(struct.pack("<Q", len(header)) + header)
+            yield lambda features: stream.write(np.ascontiguousarray(features, dtype="<f4").data)
+            if stream.tell() != 8 + len(header) + size:
+                raise RunFolderError(f"{str(self._path)!r} got other rows than its {self._rows} images: start again")
 
 
 def _load(file: Path, metadata: dict[str, str]) -> Features | None:

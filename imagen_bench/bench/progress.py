@@ -10,8 +10,10 @@ from tqdm import tqdm
 _LOG_INTERVAL_SECONDS = 30.0
 
 
-def progress_bar(what: str, total: int, done: int = 0, show: bool = True) -> tqdm[Any]:
+def progress_bar(what: str, total: int | None, done: int = 0, show: bool = True, unit: str = "img") -> tqdm[Any]:
     """Return a bar over `total` items of which `done` are there already; its time left counts the others.
+
+    A total of None is one that nobody knows; the unit "B" is written as kB, MB, GB.
 
     In a log file (stderr is no terminal) it prints a line every 30 seconds.
     """
@@ -20,7 +22,8 @@ def progress_bar(what: str, total: int, done: int = 0, show: bool = True) -> tqd
         desc=what,
         total=total,
         initial=done,
-        unit="img",
+        unit=unit,
+        unit_scale=unit == "B",
         disable=not show,
         file=sys.stderr,
         mininterval=interval,

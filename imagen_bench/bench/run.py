@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from imagen_bench.bench.calls import generation_notes
-from imagen_bench.bench.evaluate import Scoring, evaluate_run, keep_reference, open_scoring
+from imagen_bench.bench.evaluate import (
+    Scoring,
+    evaluate_run,
+    keep_reference,
+    open_extractors,
+    open_scoring,
+    share_features,
+)
 from imagen_bench.bench.gallery import gallery_files, gallery_weight, make_gallery
 from imagen_bench.bench.generate import Part, generate_samples, plan_samples, prepare_generator, used_prompts
 from imagen_bench.bench.lock import locked
@@ -31,7 +38,7 @@ from imagen_bench.workers import Workers, join_workers
 GALLERY = "gallery"
 Output = Callable[[RunFolder, RunConfig, Stages], None]
 """Makes something from a scored run, unless `Stages` says that it is finished."""
-ScoringOpener = Callable[[RunConfig, PromptSet, Path], Scoring]
+ScoringOpener = Callable[[RunConfig, PromptSet, Path, bool], Scoring]
 """What `open_scoring` is."""
 
 
@@ -100,7 +107,7 @@ def run_benchmark(
 ) -> RunFolder:
     """Run a benchmark, or continue it: everything that is there already is kept.
 
-    Under torchrun every process calls this. They share the generation; the main one does the rest.
+    Under torchrun every process calls this. They share images and features; the main one does the rest.
 
     Args:
         config: The run's configuration.
@@ -133,7 +140,7 @@ def run_benchmark(
     prompts = load_prompt_set(opened.prompts.set)
     planned = plan_samples(opened, prompts)
     now = _weights_now(opened, weights)
-    scoring = scoring_opener(opened, prompts, out) if workers.is_main else None
+    scoring = scoring_opener(opened, prompts, out, progress) if workers.is_main else None
     generator = open_generator(opened.model)
     prepare_generator(generator, [item for item in planned if item.guidance_weight in now])
     with locked(out) if workers.is_main else nullcontext():
@@ -142,7 +149,14 @@ def run_benchmark(
         if scoring is not None:
             keep_reference(folder, scoring)
         generate_samples(folder, generator, opened, prompts, progress, now, part, workers, repair)
-        if scoring is None or part is not None:
+        if part is not None:
+            return folder
+        if not workers.alone:
+            extractors = scoring.metrics.spaces if scoring is not None else open_extractors(opened)
+            images = len(used_prompts(opened, prompts)) * opened.prompts.samples_per_prompt
+            workers.wait()
+            share_features(folder, extractors, images, workers, progress)
+        if scoring is None:
             return folder
         stages = Stages(out)
         if repair:
@@ -257,7 +271,7 @@ def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, progress: boo
     folder.run.update(scoring.describe())
     folder.run["timing"] = {**timing, "score_seconds": round(time.perf_counter() - started, 3)}
     # Text features may come from the cache, and then nothing is cut in this start.
-    cut = max(scoring.extractor.truncated, folder.run.get("truncated_prompts", 0))
+    cut = max(scoring.metrics.truncated(), folder.run.get("truncated_prompts", 0))
     notes = [*generation_notes(folder.run.get("generation", {})), *scoring.notes(cut)]
     folder.run.update(truncated_prompts=cut, notes=notes)
     folder.write_run()

@@ -130,14 +130,14 @@ class ScoringShare:
     def __init__(self) -> None:
         self._opened: dict[str, Scoring] = {}
 
-    def open(self, config: RunConfig, prompts: PromptSet, run: Path) -> Scoring:
-        """As `open_scoring`; an extractor that served another run starts counting afresh."""
+    def open(self, config: RunConfig, prompts: PromptSet, run: Path, progress: bool = False) -> Scoring:
+        """As `open_scoring`; extractors that served another run start counting afresh."""
         parts = dump_config(config)
         key = digest_json({name: parts[name] for name in ("seed", "prompts", "scores")})
         if key not in self._opened:
-            self._opened[key] = open_scoring(config, prompts, run)
+            self._opened[key] = open_scoring(config, prompts, run, progress)
         scoring = self._opened[key]
-        scoring.extractor.truncated = 0
+        scoring.metrics.forget_truncated()
         return scoring
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "prompts": "imagen_bench.cli.prompts:command",
     "models": "imagen_bench.cli.models:command",
     "data": "imagen_bench.cli.data:command",
+    "weights": "imagen_bench.cli.weights:command",
     "cache": "imagen_bench.cli.cache:command",
     "train": "imagen_bench.cli.train:command",
 }

@@ -8,8 +8,9 @@ change one choice each, in any order: `coco-val2014-30k-bicubic-512px`. A copy f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -173,6 +174,14 @@ class CroppedImageSet:
         """Yield the images in order, as lists of uint8 tensors 3 x side x side."""
         for batch in self.images.batches(batch_size):
             yield [crop_and_resize(image, self.side, self.kernel) for image in batch]
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what reads, decodes, crops and resizes it."""
+        for decode in self.images.decoders():
+            yield partial(self._cropped, decode)
+
+    def _cropped(self, decode: Callable[[], torch.Tensor]) -> torch.Tensor:
+        return crop_and_resize(decode(), self.side, self.kernel)
 
 
 def crop_and_resize(image: torch.Tensor, side: int, kernel: Kernel) -> torch.Tensor:

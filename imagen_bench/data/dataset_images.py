@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagen_bench.data.picture_sources import load_dataset_split
-from imagen_bench.data.references import IMAGE_COLUMN, decode_batches, read_file, set_digest
+from imagen_bench.data.references import IMAGE_COLUMN, decode_batches, file_decoders, read_file, set_digest
 from imagen_bench.errors import InputError
 from imagen_bench.files import sha256_bytes
 
@@ -92,3 +92,7 @@ class DatasetImageSet:
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
         return decode_batches(self.files(), batch_size)
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what decodes it; the bytes are read here."""
+        return file_decoders(self.files())

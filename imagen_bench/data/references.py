@@ -8,9 +8,9 @@ never has that of the old one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -66,6 +66,9 @@ class ImageSet(Protocol):
         Raises:
             InputError: Names the image that cannot be read.
         """
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what returns it as a uint8 tensor 3 x H x W; fit for threads."""
 
 
 @runtime_checkable
@@ -155,11 +158,18 @@ class FolderImageSet:
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
-        from imagen_bench.images import decode_image
-
         for start in range(0, len(self.paths), batch_size):
             part = range(start, min(start + batch_size, len(self.paths)))
-            yield [decode_image(self._read(index), str(self.paths[index])) for index in part]
+            yield [self._decode(index) for index in part]
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what reads and decodes it."""
+        yield from (partial(self._decode, index) for index in range(len(self.paths)))
+
+    def _decode(self, index: int) -> torch.Tensor:
+        from imagen_bench.images import decode_image
+
+        return decode_image(self._read(index), str(self.paths[index]))
 
     def remember(self, hashes: Sequence[str]) -> None:
         """Take over the files' hashes from a pass that has read them all; each is checked when the file is used."""
@@ -186,6 +196,14 @@ def _named(folder: Path, names: Sequence[str]) -> list[Path]:
             "unpack the archive again"
         )
     return [folder / name for name in sorted(names)]
+
+
+def file_decoders(files: Iterator[tuple[str, bytes]]) -> Iterator[Callable[[], torch.Tensor]]:
+    """Yield what decodes each of some image files, in order."""
+    from imagen_bench.images import decode_image
+
+    for name, data in files:
+        yield partial(decode_image, data, name)
 
 
 def decode_batches(files: Iterator[tuple[str, bytes]], batch_size: int) -> Iterator[list[torch.Tensor]]:
@@ -271,6 +289,10 @@ class ParquetImageSet:
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x H x W of any sizes."""
         return decode_batches(self.files(), batch_size)
+
+    def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
+        """Yield for each image, in order, what decodes it; the bytes are read here."""
+        return file_decoders(self.files())
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content of each image file, in order."""

@@ -9,8 +9,9 @@ the CLIP score normalises for itself. The `id` records all of this with the SHA-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,6 +20,7 @@ import torch
 from imagen_bench.assets import asset
 from imagen_bench.errors import ModelError
 from imagen_bench.images import to_pil
+from imagen_bench.metrics.devices import full_float32, torch_device
 from imagen_bench.metrics.open_clip_files import OpenClipFiles, find_folder, find_named
 
 BUNDLED = {"imagen-emoji": "models/imagen-emoji/clip"}
@@ -68,13 +70,67 @@ class Extractor(ImageExtractor, Protocol):
         """Return float32 features N x D on the CPU."""
 
 
-def open_extractor(name: str, device: str = "auto") -> Extractor:
+class ImageNetwork(Protocol):
+    """A network whose layers are feature spaces: the slow part of several extractors, run once for all of them."""
+
+    def prepare(self, image: torch.Tensor) -> torch.Tensor:
+        """Do with one image, uint8 3 x H x W, what needs no network; called from several threads."""
+
+    def forward(self, prepared: Sequence[torch.Tensor], layers: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        """Return float32 features N x D on the CPU of each layer, from one pass."""
+
+
+@runtime_checkable
+class NetworkLayer(Protocol):
+    """An extractor that is one layer of a network, so that others of the same network can share its pass."""
+
+    @property
+    def network(self) -> ImageNetwork:
+        """The network."""
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+
+
+@dataclass(frozen=True)
+class LayerExtractor:
+    """Image features of one layer of a network.
+
+    Attributes:
+        network: The network.
+        layer: Its layer.
+        id: Everything that decides the features, fit for a file name.
+        short_name: What people call it.
+        dim: Number of feature dimensions D.
+    """
+
+    network: ImageNetwork
+    layer: str
+    id: str
+    short_name: str
+    dim: int
+
+    def image_features(self, images: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return float32 features N x D on the CPU.
+
+        Args:
+            images: uint8 RGB, N x 3 x H x W, or N tensors 3 x H x W of any sizes.
+        """
+        prepared = [self.network.prepare(image) for image in images]
+        if not prepared:
+            return torch.empty(0, self.dim)
+        return self.network.forward(prepared, [self.layer])[self.layer]
+
+
+def open_extractor(name: str, device: str = "auto", folder: Path | None = None) -> Extractor:
     """Open a CLIP model as an extractor; nothing is downloaded.
 
     Args:
         name: "imagen-emoji" (ships with the package), a folder in open_clip's layout, "ARCH/PRETRAINED" such
             as "ViT-B-32/openai", or "ARCH/path/to/weights".
         device: A torch device, or "auto" for CUDA where there is one.
+        folder: Where to look for the weights of a pretrained tag first.
 
     Raises:
         ModelError: Unknown name, missing or broken weights.
@@ -85,13 +141,26 @@ def open_extractor(name: str, device: str = "auto") -> Extractor:
     elif Path(name).is_dir():
         files = find_folder(Path(name), Path(name).resolve().name)
     elif "/" in name:
-        files = find_named(name)
+        files = find_named(name, folder)
     else:
         raise ModelError(
             f"unknown extractor {name!r}: expected {', '.join(BUNDLED)}, a folder that open_clip saved, or "
             "ARCH/PRETRAINED such as ViT-B-32/openai"
         )
-    return OpenClipExtractor(files, _torch_device(device))
+    return OpenClipExtractor(files, torch_device(device))
+
+
+@dataclass(frozen=True)
+class PixelTransform:
+    """A way from a picture to a model's input.
+
+    Attributes:
+        name: Its name in the extractor's id.
+        build: From side length, mean and std (RGB, of values in [0, 1]) to the transform of one picture.
+    """
+
+    name: str
+    build: Callable[[int, Sequence[float], Sequence[float]], Callable[[Any], torch.Tensor]]
 
 
 class OpenClipExtractor:
@@ -100,21 +169,28 @@ class OpenClipExtractor:
     Args:
         files: Where the model lies.
         device: Device of the model; inputs and results are on the CPU.
+        transform: Another preparation of the pixels than open_clip's own, with its name for the id.
 
     Raises:
         ModelError: The weights do not fit the architecture, or cannot be loaded safely.
     """
 
-    def __init__(self, files: OpenClipFiles, device: torch.device) -> None:
+    layer = "image"
+
+    def __init__(self, files: OpenClipFiles, device: torch.device, transform: PixelTransform | None = None) -> None:
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
         self._device = device
         self._model = _load_model(files).to(device)
         self._tokenizer = _load_tokenizer(files)
         preprocess = PreprocessCfg(**self._model.visual.preprocess_cfg)
-        self._transform = image_transform_v2(preprocess, is_train=False)
         size = "x".join(str(side) for side in preprocess.input_size[1:])
-        resize = f"{size}-{preprocess.resize_mode}-{preprocess.interpolation}-pil"
+        if transform is None:
+            self._transform = image_transform_v2(preprocess, is_train=False)
+            resize = f"{size}-{preprocess.resize_mode}-{preprocess.interpolation}-pil"
+        else:
+            self._transform = transform.build(preprocess.input_size[1], preprocess.mean, preprocess.std)
+            resize = f"{size}-{transform.name}"
         self.id = f"openclip-{files.architecture}-{resize}-unnormalised-{files.sha256[:_DIGITS]}"
         self.short_name = files.short_name
         self.weights_sha256 = files.sha256
@@ -127,12 +203,24 @@ class OpenClipExtractor:
         Args:
             images: uint8 RGB, N x 3 x H x W, or N tensors 3 x H x W of any sizes.
         """
-        pixels = [self._transform(to_pil(image)) for image in images]
-        if not pixels:
-            return torch.empty(0, self.dim)
-        with torch.no_grad(), _full_float32():
-            features: torch.Tensor = self._model.encode_image(torch.stack(pixels).to(self._device))
-        return features.float().cpu()
+        pixels = [self.prepare(image) for image in images]
+        return self.forward(pixels, [self.layer])[self.layer] if pixels else torch.empty(0, self.dim)
+
+    @property
+    def network(self) -> ImageNetwork:
+        """The network of the image features: this one."""
+        return self
+
+    def prepare(self, image: torch.Tensor) -> torch.Tensor:
+        """Return one image, uint8 3 x H x W, as the model's normalised pixels."""
+        pixels: torch.Tensor = self._transform(to_pil(image))
+        return pixels
+
+    def forward(self, prepared: Sequence[torch.Tensor], layers: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        """Return the image features of prepared pixels; the model has this one layer."""
+        with torch.no_grad(), full_float32():
+            features: torch.Tensor = self._model.encode_image(torch.stack(list(prepared)).to(self._device))
+        return dict.fromkeys(layers, features.float().cpu())
 
     def text_features(self, texts: Sequence[str]) -> torch.Tensor:
         """Return float32 features N x D on the CPU; texts longer than the context are cut, and counted."""
@@ -151,18 +239,9 @@ class OpenClipExtractor:
 
 
 def _encode_text(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad(), _full_float32():
+    with torch.no_grad(), full_float32():
         features: torch.Tensor = model.encode_text(tokens)
     return features
-
-
-def _torch_device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise ModelError(f"unknown device {device!r}: expected auto, cpu or cuda") from error
 
 
 def _load_model(files: OpenClipFiles) -> Any:
@@ -214,10 +293,3 @@ def _offline_hub() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
-
-
-@contextmanager
-def _full_float32() -> Iterator[None]:
-    """Keep CUDA convolutions from rounding to TF32, which they do by default: scores are those of the CPU."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        yield

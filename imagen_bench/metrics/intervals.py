@@ -60,7 +60,7 @@ class Expansion:
     share: float = 1.0
 
 
-def student_t_interval(value: float, standard_error: float, degrees: int) -> Interval:
+def student_t_interval(value: float, standard_error: float, degrees: float) -> Interval:
     """Return `value` -+ t `standard_error`, with the 97.5 % point t of Student's t with `degrees` degrees."""
     from scipy.special import stdtrit
 
@@ -114,7 +114,9 @@ def proportion_interval(hits: npt.ArrayLike, clusters: Sequence[str]) -> Interva
     spread = quantile**2 / n
     half = (quantile**2 * share * (1 - share) / n + spread**2 / 4) ** 0.5
     middle = share + spread / 2
-    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
+    # Rounding must not put the share outside.
+    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def expansion_interval(

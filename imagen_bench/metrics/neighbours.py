@@ -10,18 +10,15 @@ the first kind of ball and not in the second. All four depend on the numbers of 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from imagen_bench.config import Count, Section
 from imagen_bench.metrics.base import FloatArray, MetricContext, MetricResult, Need, metrics
-from imagen_bench.metrics.cluster_sample import sampled_clusters
-from imagen_bench.metrics.intervals import IndexArray, jackknife_interval, mean_interval, proportion_interval
-from imagen_bench.metrics.manifold import FixedCover, MovingCover
-from imagen_bench.metrics.nearest import Inside, inside_balls, nearest
+from imagen_bench.metrics.intervals import mean_interval, proportion_interval
+from imagen_bench.metrics.manifold import covered_interval, covered_share
+from imagen_bench.metrics.nearest import Inside, inside_balls, squared_radii
 from imagen_bench.metrics.options import read_options
 from imagen_bench.metrics.stored_features import StoredFeaturesMetric
 
@@ -63,21 +60,9 @@ class NeighbourMetric(StoredFeaturesMetric):
     def _in_reference_balls(self) -> Inside:
         """Which generated images lie in which reference balls."""
         reference = self.reference(least=self._k + 1)
-        _, squared = nearest(reference, self._k)
+        squared = squared_radii(reference, self._k)
         closed = self.options_model is ManifoldOptions
-        return inside_balls(reference, squared[:, -1], self.generated(least=1), closed)
-
-    def _covered(self, cover: FixedCover) -> MetricResult:
-        """The share that the generated images cover, and its interval."""
-        rows, share = sampled_clusters(self.clusters, self.context.seed)
-
-        def leave_out(groups: Sequence[IndexArray]) -> FloatArray:
-            return np.array([cover.without(rows[group]) for group in groups])
-
-        drawn = [self.clusters[row] for row in rows]
-        interval = jackknife_interval(cover.share, leave_out, drawn, share, self.context.seed)
-        clipped = (max(0.0, interval[0]), min(1.0, interval[1])) if interval is not None else None
-        return self.result(cover.share, clipped)
+        return inside_balls(reference, squared, self.generated(least=1), closed)
 
 
 @metrics.register("precision")
@@ -120,7 +105,8 @@ class Coverage(NeighbourMetric):
 
     def compute(self) -> MetricResult:
         """Return coverage and its interval."""
-        return self._covered(FixedCover(self._in_reference_balls().transposed()))
+        inside = self._in_reference_balls().transposed()
+        return self.result(covered_share(inside), covered_interval(inside, self.clusters))
 
 
 @metrics.register("recall")
@@ -134,5 +120,6 @@ class Recall(NeighbourMetric):
     def compute(self) -> MetricResult:
         """Return recall and its interval."""
         generated, reference = self.generated(least=self._k + 1), self.reference(least=1)
-        largest = max(Counter(self.clusters).values())
-        return self._covered(MovingCover(generated, reference, self._k, spare=2 * largest))
+        squared = squared_radii(generated, self._k)
+        inside = inside_balls(generated, squared, reference)
+        return self.result(covered_share(inside), covered_interval(inside, self.clusters))

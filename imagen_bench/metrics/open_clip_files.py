@@ -19,6 +19,7 @@ from typing import Any
 
 from imagen_bench.errors import ModelError
 from imagen_bench.files import digest_json, sha256_file
+from imagen_bench.home import weights_folder
 from imagen_bench.suggest import did_you_mean
 
 CONFIG_FILE = "open_clip_config.json"
@@ -95,8 +96,12 @@ def find_folder(folder: Path, short_name: str) -> OpenClipFiles:
     return OpenClipFiles(f"local-dir:{folder}", weights, sha256_file(weights), f"folder{digest}", short_name)
 
 
-def find_named(name: str) -> OpenClipFiles:
+def find_named(name: str, folder: Path | None = None) -> OpenClipFiles:
     """Find the parts of `ARCH/PRETRAINED` or `ARCH/path/to/file`.
+
+    Args:
+        name: The model.
+        folder: Where to look for the weights of a tag before the user's data folder and open_clip's caches.
 
     Raises:
         ModelError: Unknown architecture or tag, weights not on this machine, or a file of another activation.
@@ -115,7 +120,7 @@ def find_named(name: str) -> OpenClipFiles:
         tag_cfg = {}
     path = Path(rest)
     if tag_cfg:
-        weights, quick_gelu = _cached_weights(wanted, rest, tag_cfg), bool(tag_cfg.get("quick_gelu"))
+        weights, quick_gelu = _cached_weights(wanted, rest, tag_cfg, folder), bool(tag_cfg.get("quick_gelu"))
         short_name = name
     elif path.is_file():
         _refuse_silent_gelu(architecture, path, says_quick)
@@ -138,9 +143,14 @@ def find_named(name: str) -> OpenClipFiles:
     )
 
 
-def _cached_weights(architecture: str, tag: str, cfg: dict[str, Any]) -> Path:
-    """Return the weights of a tag from the caches that open_clip's own downloads fill."""
+def _cached_weights(architecture: str, tag: str, cfg: dict[str, Any], folder: Path | None) -> Path:
+    """Return the weights of a tag: pulled ones, else from the caches that open_clip's own downloads fill."""
     from huggingface_hub import try_to_load_from_cache
+
+    for pulled in (*([folder] if folder is not None else []), weights_folder()):
+        file = pulled / f"{architecture.removesuffix(_QUICKGELU)}-{tag}.safetensors"
+        if file.is_file():
+            return file
 
     repo, _, file_name = str(cfg.get("hf_hub", "")).rpartition("/")
     for candidate in _hub_file_names(file_name) if repo else ():
@@ -154,7 +164,7 @@ def _cached_weights(architecture: str, tag: str, cfg: dict[str, Any]) -> Path:
         return downloaded
     raise ModelError(
         f"weights of CLIP architecture {architecture}, pretrained tag {tag}, are not on this machine: "
-        f"download them once where there is a network (open_clip.create_model({architecture!r}, {tag!r})), "
+        f"run `imagen-bench weights pull {architecture}/{tag}` once where there is a network, "
         f"or give a file as {architecture}/path/to/weights.safetensors"
     )
 

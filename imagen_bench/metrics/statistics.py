@@ -2,12 +2,14 @@
 
 The file is safetensors: tensors `mean` (float64, D) and `covariance` (float64, D x D), and one metadata entry
 with JSON of schema, n, extractor, digest and name. (One entry, since safetensors writes several in any order,
-and equal statistics should be equal files.)
+and equal statistics should be equal files.) Read, but never written, are the .npz files of pytorch-fid and
+clean-fid: arrays `mu` and `sigma`, which say neither their extractor nor their number of images.
 """
 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imagen_bench.errors import InputError, ProtocolError
-from imagen_bench.files import atomic_write_bytes
+from imagen_bench.files import atomic_write_bytes, sha256_file
 from imagen_bench.metrics.base import FloatArray, checked_features
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "imagen_bench_statistics"
 SCHEMA = 1
+NPZ_EXTRACTOR = "npz, extractor assumed from the metric"
 _FIELDS: dict[str, type] = {"n": int, "extractor": str, "digest": str, "name": str}
 
 
@@ -93,8 +96,8 @@ class GaussianStatistics:
     Attributes:
         mean: Float64, D.
         covariance: Float64, D x D.
-        n: Number of images.
-        extractor_id: `id` of the extractor.
+        n: Number of images; 0 where it is not known, as from an .npz file.
+        extractor_id: `id` of the extractor; `NPZ_EXTRACTOR` where it is not known.
         digest: Content digest of the image set.
         name: What people call the set.
     """
@@ -147,17 +150,29 @@ def save_statistics(path: Path | str, statistics: GaussianStatistics) -> None:
     atomic_write_bytes(path, save(tensors, metadata={METADATA_KEY: json.dumps(described)}))
 
 
-def load_statistics(path: Path | str, extractor_id: str | None = None) -> GaussianStatistics:
-    """Read statistics that `save_statistics` wrote.
+def load_statistics(path: Path | str, extractor_id: str | None = None, dim: int | None = None) -> GaussianStatistics:
+    """Read statistics that `save_statistics` wrote, or an .npz file of pytorch-fid or clean-fid.
 
     Args:
         path: The file.
-        extractor_id: Extractor that they have to come from; None takes any.
+        extractor_id: Extractor that they have to come from; None takes any. An .npz file does not name its own, so
+            that it is taken at its word.
+        dim: Number of feature dimensions that they have to have; None takes any.
 
     Raises:
-        InputError: Missing, damaged, or not such a file.
+        InputError: Missing, damaged, not such a file, or of another dimension.
         ProtocolError: Made with another extractor.
     """
+    statistics = _load_npz(Path(path)) if Path(path).suffix == ".npz" else _load_own(path, extractor_id)
+    if dim is not None and statistics.dim != dim:
+        raise InputError(
+            f"{str(path)!r} holds moments of {statistics.dim} dimensions, expected {dim}: give those of the metric's "
+            "own features, or the reference images themselves"
+        )
+    return statistics
+
+
+def _load_own(path: Path | str, extractor_id: str | None) -> GaussianStatistics:
     tensors, text = _read(Path(path))
     described = _described(path, text)
     if set(tensors) != {"mean", "covariance"}:
@@ -171,6 +186,33 @@ def load_statistics(path: Path | str, extractor_id: str | None = None) -> Gaussi
             "that extractor, or give the reference images themselves"
         )
     return GaussianStatistics(mean, covariance, described["n"], made_with, described["digest"], described["name"])
+
+
+def _load_npz(path: Path) -> GaussianStatistics:
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            if not {"mu", "sigma"} <= set(file.files):
+                raise InputError(f"{str(path)!r} holds arrays {sorted(file.files)}: expected mu and sigma")
+            mean, covariance = file["mu"], file["sigma"]
+    except OSError as error:
+        raise InputError(f"no statistics file {str(path)!r}: {error.strerror or error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{str(path)!r} is no .npz file of plain arrays mu and sigma, or damaged ({error}): write it again"
+        ) from error
+    if not (np.issubdtype(mean.dtype, np.floating) and np.issubdtype(covariance.dtype, np.floating)):
+        raise InputError(f"{str(path)!r} holds mu {mean.dtype} and sigma {covariance.dtype}: expected floats")
+    mean, covariance = mean.astype(np.float64), covariance.astype(np.float64)
+    # Files of float32 are symmetric to its rounding alone.
+    covariance = (covariance + covariance.T) / 2 if _nearly_symmetric(covariance) else covariance
+    _check_arrays(path, mean, covariance)
+    return GaussianStatistics(mean, covariance, 0, NPZ_EXTRACTOR, sha256_file(path), path.stem)
+
+
+def _nearly_symmetric(matrix: FloatArray) -> bool:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        return False
+    return bool(np.abs(matrix - matrix.T).max() <= 1e-5 * np.abs(matrix).max())
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str | None]:
@@ -201,8 +243,8 @@ def _described(path: Path | str, text: str | None) -> dict[str, Any]:
             raise InputError(
                 f"{str(path)!r} says {key} = {described.get(key)!r}, expected {kind.__name__}: write it again"
             )
-    if described["n"] < 2:
-        raise InputError(f"{str(path)!r} says n = {described['n']}, expected at least 2")
+    if described["n"] < 2 and described["n"] != 0:
+        raise InputError(f"{str(path)!r} says n = {described['n']}, expected at least 2, or 0 for unknown")
     return dict(described)
 
 

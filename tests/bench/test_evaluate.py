@@ -79,13 +79,13 @@ def test_features_are_extracted_once_and_again_when_an_image_changes(toy: RunCon
     again = scoring_of(toy, folder)
     evaluate_run(folder, again)
     assert (folder.path / "scores.csv").read_bytes() == first
-    assert again.extractor.images_seen == 12  # the reference set alone
+    assert again.extractor.images_seen == 0
     samples = folder.samples()
     samples.loc[0, "sha256"] = "0" * 64
     samples.to_parquet(folder.path / "samples.parquet", index=False)
     changed_image = scoring_of(toy, folder)
     evaluate_run(folder, changed_image)
-    assert changed_image.extractor.images_seen == 12 + 20
+    assert changed_image.extractor.images_seen == 20
 
 
 def test_unfinished_weight_has_no_scores(toy: RunConfig, folder: RunFolder) -> None:
@@ -159,3 +159,46 @@ def _frechet_by_scipy(folder: RunFolder, extractor: Any, config: RunConfig) -> f
     s1, s2 = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     difference = a.mean(axis=0) - b.mean(axis=0)
     return float(difference @ difference + np.trace(s1 + s2 - 2 * np.real(sqrtm(s1 @ s2))))
+
+
+def test_several_feature_spaces_from_one_pass_and_once(
+    toy: RunConfig, folder: RunFolder, inception_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = changed(
+        toy,
+        'scores.metrics=["clip_score","inception_score","kid"]',
+        f'scores.weights={{inception="{inception_file}"}}',
+        "scores.options.kid={subsets=3, subset_size=5}",
+        "sweep.guidance_weights=[1.5]",
+    )
+    keep = folder.samples().query("guidance_weight == 1.5")
+    keep.to_parquet(folder.path / "samples.parquet", index=False)
+    scoring = scoring_of(config, folder)
+    evaluate_run(folder, scoring)
+    scores = folder.scores().set_index(["metric", "category"])["value"]
+    assert set(scores.index.get_level_values("metric")) == {"clip_score", "inception_score", "kid"}
+    described = scoring.describe()
+    assert list(described["extractors"]) == ["chosen", "inception-logits", "inception"]
+    assert "subset size 5" in described["protocols"]["kid"]["words"]
+    assert "12 images of reference" in described["protocols"]["kid"]["words"]
+
+    import imagen_bench.metrics.inception as inception
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a network ran again")
+
+    monkeypatch.setattr(inception.InceptionWeights, "forward", refuse)
+    evaluate_run(folder, scoring_of(config, folder))
+    again = folder.scores().set_index(["metric", "category"])["value"]
+    assert again.equals(scores)
+
+
+def test_wrong_options_of_a_metric_are_told_before_any_image(toy: RunConfig, tmp_path: Path) -> None:
+    for override, said in (
+        ("scores.options.fd={blocks=3}", "unknown key 'blocks'"),
+        ("scores.options.kid={subsets=3}", "options are given for metric 'kid', which is not computed"),
+        ("scores.weights={vgg='x'}", "unknown weights 'vgg'"),
+        ("scores.resize='bicubic'", "unknown resize mode 'bicubic'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            open_scoring(changed(toy, override), load_prompt_set(toy.prompts.set), tmp_path / "run")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagen_bench.bench.feature_cache import Features, cached_features, extractor_folder
+from imagen_bench.bench.feature_cache import FeatureFile, Features, cached_features, extractor_folder
+from imagen_bench.errors import RunFolderError
 
 
 class Counted:
@@ -51,3 +52,28 @@ def test_folder_name_is_plain_and_tells_extractors_apart() -> None:
     assert one != other
     assert "/" not in one
     assert extractor_folder("..", "id").startswith("extractor-")
+
+
+def test_a_feature_file_is_written_and_read_in_parts(tmp_path: Path) -> None:
+    rows = np.arange(30, dtype=np.float32).reshape(10, 3)
+    file = FeatureFile(tmp_path / "w.safetensors", "x", list("abcdefghij"))
+    assert not file.is_there()
+    with file.writing(3) as write:
+        for start in range(0, 10, 4):
+            write(rows[start : start + 4])
+    assert file.is_there()
+    np.testing.assert_array_equal(np.concatenate([file.read(0, 7), file.read(7, 10)]), rows)
+    again = cached_features(tmp_path / "w.safetensors", "x", list("abcdefghij"), lambda: np.zeros((0, 3), np.float32))
+    np.testing.assert_array_equal(again, rows)
+    assert not FeatureFile(tmp_path / "w.safetensors", "y", list("abcdefghij")).is_there()
+    assert not FeatureFile(tmp_path / "w.safetensors", "x", list("bacdefghij")).is_there()
+    whole = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(whole[:-4])
+    assert not file.is_there()
+
+
+def test_a_feature_file_with_other_rows_never_appears(tmp_path: Path) -> None:
+    file = FeatureFile(tmp_path / "w.safetensors", "x", ["a", "b"])
+    with pytest.raises(RunFolderError, match="got other rows than its 2 images"), file.writing(3) as write:
+        write(np.zeros((1, 3), np.float32))
+    assert list(tmp_path.iterdir()) == []

@@ -84,7 +84,7 @@ def test_batch_size_moves_nothing(pictures: Path, clip_folder: Path) -> None:
 def test_saved_statistics_give_the_same_score_and_protocol(pictures: Path, clip_folder: Path, tmp_path: Path) -> None:
     first = score_folder(options(pictures, clip_folder, captions=None))
     assert first.reference is not None
-    save_statistics(tmp_path / "real.safetensors", first.reference)
+    save_statistics(tmp_path / "real.safetensors", first.reference.moments["chosen"])
     again = score_folder(options(pictures, clip_folder, captions=None, reference=str(tmp_path / "real.safetensors")))
     assert again.to_json() == first.to_json()
     other = clip_folder.parent / "tiny-clip-squash"
@@ -170,3 +170,53 @@ def test_warnings(pictures: Path, clip_folder: Path, tmp_path: Path) -> None:
     assert "4 prompt(s) are longer than the extractor reads" in text
     assert "4 image(s) have several captions" in text
     assert "FD (tiny-clip): too few prompts for an interval" in text
+
+
+def test_npz_statistics_are_taken_at_their_word(pictures: Path, clip_folder: Path, tmp_path: Path) -> None:
+    first = score_folder(options(pictures, clip_folder, captions=None))
+    assert first.reference is not None
+    moments = first.reference.moments["chosen"]
+    np.savez(tmp_path / "stats.npz", mu=moments.mean, sigma=moments.covariance)
+    given = {"captions": None, "reference": str(tmp_path / "stats.npz")}
+    again = score_folder(options(pictures, clip_folder, **given))
+    assert again.rows[0].result.value == pytest.approx(first.rows[0].result.value, rel=1e-9)
+    assert again.rows[0].protocol != first.rows[0].protocol
+    assert "against the statistics stats" in again.rows[0].words
+    assert again.to_json()["reference"]["n"] is None
+    assert any("do not say their extractor or number of images" in text for text in again.warnings)
+    with pytest.raises(ConfigError, match="cannot be saved as statistics"):
+        score_folder(options(pictures, clip_folder, **given, save_statistics=tmp_path / "x.safetensors"))
+    np.savez(tmp_path / "stats.npz", mu=np.zeros(5), sigma=np.eye(5))
+    with pytest.raises(InputError, match="moments of 5 dimensions, expected 16"):
+        score_folder(options(pictures, clip_folder, **given))
+
+
+def test_reference_is_extracted_once_and_again_when_a_pixel_changes(
+    pictures: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from imagen_bench.metrics.extractors import OpenClipExtractor
+
+    real = tmp_path / "real"
+    shutil.copytree(pictures / "real", real)
+    seen: list[int] = []
+    forward = OpenClipExtractor.forward
+
+    def counting(self: OpenClipExtractor, prepared: list[torch.Tensor], layers: list[str]) -> object:
+        seen.append(len(prepared))
+        return forward(self, prepared, layers)
+
+    monkeypatch.setattr(OpenClipExtractor, "forward", counting)
+
+    def images_seen() -> int:
+        seen.clear()
+        score_folder(options(pictures, clip_folder, captions=None, reference=str(real)))
+        return sum(seen)
+
+    assert images_seen() == 36 + 30
+    assert images_seen() == 36
+    picture = np.asarray(Image.open(real / "000.png")).copy()
+    picture[0, 0, 0] ^= 1
+    Image.fromarray(picture).save(real / "000.png")
+    assert images_seen() == 36 + 30

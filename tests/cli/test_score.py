@@ -88,3 +88,36 @@ def test_save_stats_without_a_reference_is_wrong_usage(images: Path) -> None:
     result = score("--images", images, "--save-stats", "x.safetensors")
     assert result.exit_code == 2
     assert "give --reference too" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--concordance", "--metrics", "fid"], "--concordance is FID in every resize mode"),
+        (["--metrics", "kid", "--option", "kid=3"], "--option kid=3 is not of the form METRIC.KEY=VALUE"),
+        (["--metrics", "fid", "--weights", "inception"], "--weights inception is not of the form NAME=FILE"),
+        (["--inception", "a", "--weights", "inception=b"], "weights of inception are given twice"),
+    ],
+)
+def test_wrong_usage(images: Path, arguments: list[str], message: str) -> None:
+    result = score("--images", images, "--reference", images, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metrics", "fid"], "error: weights of inception"),
+        (["--metrics", "fid", "--inception", "none.pth"], "error: no weights file 'none.pth' for inception"),
+        (["--concordance"], "error: weights of inception"),
+        (["--metrics", "fid", "--resize", "bicubic"], "error: unknown resize mode 'bicubic'"),
+        (["--metrics", "fid", "--option", "fid.n=3"], "error: options of metric 'fid': unknown key 'n'"),
+    ],
+)
+def test_refusals_of_fixed_feature_spaces_are_one_line(images: Path, arguments: list[str], message: str) -> None:
+    result = score("--images", images, "--reference", images, *arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(message)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +102,7 @@ def said(**changes: object) -> dict[str, str]:
         (np.zeros(3), np.eye(3), said(schema=2), "schema 2, expected 1"),
         (np.zeros(3), np.eye(3), said(digest=None), "digest = None, expected str"),
         (np.zeros(3), np.eye(3), said(n="9"), "n = '9', expected int"),
-        (np.zeros(3), np.eye(3), said(n=1), "n = 1, expected at least 2"),
+        (np.zeros(3), np.eye(3), said(n=1), "n = 1, expected at least 2, or 0"),
         (np.zeros(3), np.eye(4), said(), "expected float64 D and D x D"),
         (np.zeros(3, np.float32), np.eye(3), said(), "expected float64"),
         (np.zeros(3), np.eye(3) * np.nan, said(), "NaN"),
@@ -127,6 +129,61 @@ def test_missing_and_damaged_files(statistics: GaussianStatistics, tmp_path: Pat
         load_statistics(file)
     with pytest.raises(InputError):
         load_statistics(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed], ids=["pytorch-fid", "clean-fid"])
+def test_npz_of_other_libraries(
+    statistics: GaussianStatistics, tmp_path: Path, dtype: type, save: Callable[..., None]
+) -> None:
+    file = tmp_path / "coco.npz"
+    save(file, mu=statistics.mean.astype(dtype), sigma=statistics.covariance.astype(dtype))
+    loaded = load_statistics(file, "any-extractor", dim=6)
+    np.testing.assert_allclose(loaded.mean, statistics.mean, rtol=1e-6)
+    np.testing.assert_allclose(loaded.covariance, statistics.covariance, atol=1e-6)
+    assert loaded.covariance.dtype == np.float64
+    assert (loaded.n, loaded.name) == (0, "coco")
+    assert loaded.extractor_id == "npz, extractor assumed from the metric"
+    assert loaded.digest == hashlib.sha256(file.read_bytes()).hexdigest()
+    save_statistics(tmp_path / "own.safetensors", loaded)
+    assert load_statistics(tmp_path / "own.safetensors").n == 0
+
+
+def test_other_dimensions_are_refused(statistics: GaussianStatistics, tmp_path: Path) -> None:
+    save_statistics(tmp_path / "s.safetensors", statistics)
+    with pytest.raises(InputError, match="holds moments of 6 dimensions, expected 2048"):
+        load_statistics(tmp_path / "s.safetensors", dim=2048)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"mu": np.zeros(3)}, r"holds arrays \['mu'\]: expected mu and sigma"),
+        ({"mu": np.zeros(3), "sigma": np.eye(4)}, "expected float64 D and D x D"),
+        ({"mu": np.zeros(3), "sigma": np.zeros(())}, "expected float64 D and D x D"),
+        ({"mu": np.zeros(3, int), "sigma": np.eye(3)}, "mu int64"),
+        ({"mu": np.zeros(3), "sigma": np.full((3, 3), np.nan)}, "NaN"),
+        ({"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0.0, 1.0]])}, "no covariance"),
+        ({"mu": np.array([Path()]), "sigma": np.eye(1)}, "plain arrays"),
+    ],
+)
+def test_bad_npz_files(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        load_statistics(tmp_path / "bad.npz")
+
+
+def test_missing_and_damaged_npz(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no statistics file"):
+        load_statistics(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("not a zip")
+    np.savez(tmp_path / "cut.npz", mu=np.zeros(300), sigma=np.eye(300))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:-400])
+    np.save(tmp_path / "array.npy", np.eye(2))
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    for name in ("text", "cut", "array"):
+        with pytest.raises(InputError, match="or damaged"):
+            load_statistics(tmp_path / f"{name}.npz")
 
 
 def test_features_of_a_stream(clip_folder: Path) -> None:
