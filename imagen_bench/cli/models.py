@@ -1,4 +1,4 @@
-"""`imagen-bench models`: which models ship with the package, and what their cards say.
+"""`imagen-bench models`: which models ship with the package, what their cards say, and what opens models.
 
 A model is a folder with `card.md` (for people) and `config.toml` (for programs). Some hold configurations
 alone, without weights.
@@ -17,7 +17,7 @@ WEIGHTS = (".safetensors", ".bin", ".pt")
 
 @click.group("models")
 def command() -> None:
-    """List the bundled models and show their cards."""
+    """List the bundled models, show their cards, and list the generators that open models."""
 
 
 @command.command("list")
@@ -49,6 +49,26 @@ def show(name: str, as_json: bool) -> None:
     details = {**_summary(folder), "config": read_toml(folder / "config.toml"), "files": files}
     # TOML knows dates and times, JSON does not.
     click.echo(json.dumps(details, indent=2, ensure_ascii=False, default=str))
+
+
+@command.command("generators")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def list_generators(as_json: bool) -> None:
+    """List what can open a model: the built-in generators and those of installed packages."""
+    from imagen_bench.generators.base import generators
+
+    entries = []
+    for name in generators.names():
+        factory = generators.get(name)
+        package = factory.__module__.partition(".")[0]
+        summary = (factory.__doc__ or "").strip().partition("\n")[0]
+        entries.append({"name": name, "package": package, "summary": summary})
+    if as_json:
+        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    widths = [max(len(entry[key]) for entry in entries) for key in ("name", "package")]
+    for entry in entries:
+        click.echo(f"{entry['name']:<{widths[0]}}  {entry['package']:<{widths[1]}}  {entry['summary']}")
 
 
 def _model_folders() -> list[Path]:

@@ -180,7 +180,7 @@ def last_images(stages: Iterator[tuple[str, Tensor]]) -> Tensor:
 
 @generators.register("bundled")
 def open_bundled(name: str, options: dict[str, Any]) -> Generator:
-    """Opens a model by short name (`imagen-emoji`) or folder.
+    """Opens an Imagen of this package by short name (`imagen-emoji`) or folder.
 
     Raises:
         ModelError: no such model, or its stages do not follow each other.

@@ -68,7 +68,7 @@ class CallableGenerator:
 
 @generators.register("callable")
 def open_callable(name: str, options: dict[str, Any]) -> CallableGenerator:
-    """Build the generator from `[model.options]`: `target` and nothing else.
+    """Use a Python function, `options.target`, as a model.
 
     Raises:
         ConfigError: `target` is missing or not of the form "package.module:function", or there is an unknown

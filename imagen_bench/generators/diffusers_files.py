@@ -9,7 +9,8 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,11 @@ def load_pipeline(
     # Older versions of the library call it torch_dtype.
     number_format = "dtype" if hasattr(diffusers.utils, "_resolve_dtype") else "torch_dtype"
     try:
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(
-            str(files.folder), variant=files.variant, use_safetensors=True, local_files_only=True,
-            **{number_format: torch_dtype(options.dtype)}, **extra,
-        )  # fmt: skip
+        with _without_bars(diffusers):
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(
+                str(files.folder), variant=files.variant, use_safetensors=True, local_files_only=True,
+                **{number_format: torch_dtype(options.dtype)}, **extra,
+            )  # fmt: skip
     except FAILURES as error:
         raise ModelError(f"{files.source!r} cannot be loaded: {first_line(error)}") from error
     pipeline.set_progress_bar_config(disable=True)
@@ -197,6 +199,21 @@ def _scheduler(current: Any, options: PipelineOptions) -> Any:
         return kind.from_config(current.config, **options.scheduler_options)
     except FAILURES as error:
         raise ConfigError(f"the scheduler {name} cannot be built: {first_line(error)}") from error
+
+
+@contextmanager
+def _without_bars(diffusers: Any) -> Iterator[None]:
+    """Hide the libraries' own progress bars: several for each model, between the lines of ours."""
+    from transformers.utils import logging as of_transformers
+
+    logs = [log for log in (diffusers.utils.logging, of_transformers) if log.is_progress_bar_enabled()]
+    for log in logs:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log in logs:
+            log.enable_progress_bar()
 
 
 def _files_read(files: Sequence[Path], variant: str | None) -> list[Path]:

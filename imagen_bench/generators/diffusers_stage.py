@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import re
@@ -48,6 +49,7 @@ class PipelineStage:
         self._files, self._options, self._before = files, options, before
         self._guidance = guidance_argument(_parameters(files), options, files)
         self._embedded = self._guidance == "guidance_scale" and embeds_guidance(files)
+        self._further = {**_caption_cleaning(_parameters(files)), **options.call}
         self._draws_alone = False
 
     @property
@@ -63,8 +65,7 @@ class PipelineStage:
 
     def describe(self) -> dict[str, Any]:
         """Return what decides its images, as JSON-able values."""
-        options = self._options.model_dump(mode="json", exclude={"model", "scheduler", "scheduler_options"})
-        kept = {key: value for key, value in options.items() if key in _DESCRIBED}
+        options = self._options.model_dump(mode="json", include=_DESCRIBED)
         folder = Path(self._files.source)
         return {
             "model": folder.name if folder.is_dir() else self._files.source,
@@ -72,7 +73,7 @@ class PipelineStage:
             "weights_sha256": self._files.weights_sha256(),
             "scheduler": scheduler_config(self.pipeline),
             "guidance": f"{self._guidance}, {'embedded (distilled), not w' if self._embedded else 'classifier-free'}",
-            "options": kept,
+            "options": options | {"call": self._further},
         }
 
     def draw(
@@ -142,7 +143,7 @@ class PipelineStage:
             "prompt": list(prompts),
             "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
             "output_type": "np",
-            **options.call,
+            **self._further,
         }
         given = {
             self._guidance: weight,
@@ -162,7 +163,7 @@ class PipelineStage:
         return arguments
 
 
-_DESCRIBED = frozenset({*PipelineOptions.model_fields, "guidance_weight"})
+_DESCRIBED = {*PipelineOptions.model_fields, "guidance_weight"} - {"scheduler", "scheduler_options"}
 
 
 def check_caller(files: PipelineFiles, options: PipelineOptions, enlarges: bool) -> None:
@@ -222,6 +223,14 @@ def embeds_guidance(files: PipelineFiles) -> bool:
         if config.get("guidance_embeds") or config.get("time_cond_proj_dim") is not None:
             return True
     return False
+
+
+def _caption_cleaning(known: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether prompts are cleaned, said outright: by itself that would depend on what else is installed."""
+    if "clean_caption" not in known:
+        return {}
+    can = all(importlib.util.find_spec(name) is not None for name in ("bs4", "ftfy"))
+    return {"clean_caption": bool(known["clean_caption"].default) and can}
 
 
 def _parameters(files: PipelineFiles) -> Mapping[str, Any]:

@@ -230,7 +230,7 @@ class EndpointGenerator:
 
 @generators.register("openai-images")
 def open_endpoint(name: str, options: dict[str, Any]) -> EndpointGenerator:
-    """Set up a client; nothing is requested yet.
+    """Use a model behind an endpoint of OpenAI's images API; nothing is requested yet.
 
     Raises:
         ConfigError: An unknown or wrong option, or the key's environment variable is not set.

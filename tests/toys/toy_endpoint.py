@@ -67,40 +67,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: dict[str, Any], tries: int) -> None:
         prompt = body["prompt"]
-        image = picture(prompt + str(body.get("seed", "")), body["size"])
         if prompt == "slow":
             time.sleep(1.0)
-        if prompt == "busy" and tries <= 2:
-            return self._json(429, {"error": {"code": "rate_limit_exceeded", "message": "slow down"}}, "0")
-        if prompt == "broken once" and tries == 1:
-            return self._json(500, {"error": {"message": "oops"}})
-        if prompt == "always broken":
-            return self._json(503, {"error": {"message": f"down, {KEY} in the message"}})
-        if prompt == "wait for days":
-            return self._json(429, {"error": {"message": "tomorrow"}}, "86400")
-        if prompt == "no credit":
-            return self._json(429, {"error": {"code": "insufficient_quota", "message": "pay"}})
-        if prompt == "wrong key":
-            return self._json(401, {"error": {"code": "invalid_api_key", "message": f"bad key {KEY}"}})
-        if prompt == "forbidden":
-            return self._json(400, {"error": {"code": "moderation_blocked", "message": "rejected by the safety system"}})
         if prompt == "half json":
-            return self._send(200, b'{"data": [', "application/json")
-        if prompt == "no image":
-            return self._json(200, {"created": 1})
-        if prompt == "huge":
-            return self._send(200, b"x" * 3_000_000, "application/json")
-        if prompt == "text":
-            return self._json(200, {"data": [{"b64_json": base64.b64encode(b"<html>").decode()}]})
-        if prompt == "not base64":
-            return self._json(200, {"data": [{"b64_json": "!!!"}]})
-        if prompt == "other size":
-            return self._json(200, {"data": [{"b64_json": base64.b64encode(picture("x", "32x32")).decode()}]})
-        if prompt == "address":
-            return self._json(200, {"data": [{"url": f"{self.server.base_url}/files/1.png"}]})
-        if prompt == "foreign address":
-            return self._json(200, {"data": [{"url": "http://169.254.169.254/latest/meta-data"}]})
-        return self._json(200, {"data": [{"b64_json": base64.b64encode(image).decode()}]})
+            self._send(200, b'{"data": [', "application/json")
+        elif prompt == "huge":
+            self._send(200, b"x" * 3_000_000, "application/json")
+        elif prompt == "address":
+            self._json(200, {"data": [{"url": f"{self.server.base_url}/files/1.png"}]})
+        elif prompt in FAILURES and tries <= FAILURES[prompt][0]:
+            self._json(*FAILURES[prompt][1:])
+        else:
+            self._json(200, drawn(picture(prompt, body["size"])))
 
     def _json(self, status: int, answer: object, retry_after: str | None = None) -> None:
         self._send(status, json.dumps(answer).encode(), "application/json", retry_after)
@@ -115,6 +93,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+def drawn(content: bytes) -> dict[str, Any]:
+    return {"data": [{"b64_json": base64.b64encode(content).decode()}]}
+
+
 def color_of(text: str) -> tuple[int, int, int]:
     red, green, blue = hashlib.sha256(text.encode()).digest()[:3]
     return red, green, blue
@@ -125,6 +107,24 @@ def picture(text: str, size: str) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), color_of(text)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+ALWAYS = 1000
+# Prompt -> how many times it fails, status, answer, Retry-After.
+FAILURES: dict[str, tuple[Any, ...]] = {
+    "busy": (2, 429, {"error": {"code": "rate_limit_exceeded", "message": "slow down"}}, "0"),
+    "broken once": (1, 500, {"error": {"message": "oops"}}),
+    "always broken": (ALWAYS, 503, {"error": {"message": f"down, {KEY} in the message"}}),
+    "wait for days": (ALWAYS, 429, {"error": {"message": "tomorrow"}}, "86400"),
+    "no credit": (ALWAYS, 429, {"error": {"code": "insufficient_quota", "message": "pay"}}),
+    "wrong key": (ALWAYS, 401, {"error": {"code": "invalid_api_key", "message": f"bad key {KEY}"}}),
+    "forbidden": (ALWAYS, 400, {"error": {"code": "moderation_blocked", "message": "rejected by the safety system"}}),
+    "no image": (ALWAYS, 200, {"created": 1}),
+    "text": (ALWAYS, 200, drawn(b"<html>")),
+    "not base64": (ALWAYS, 200, {"data": [{"b64_json": "!!!"}]}),
+    "other size": (ALWAYS, 200, drawn(picture("x", "32x32"))),
+    "foreign address": (ALWAYS, 200, {"data": [{"url": "http://169.254.169.254/latest/meta-data"}]}),
+}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Pipelines with small random weights in the real layout of `diffusers`: SD, SDXL, SD3, FLUX, PixArt, IF, an upscaler."""
+"""Pipelines with small random weights in the layout of `diffusers`: SD, SDXL, SD3, FLUX, PixArt, IF, an upscaler."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import diffusers
 import torch
 import transformers
 
-WORDS = "a red blue apple three pears an octopus on of the".split()
+WORDS = ["a", "red", "blue", "apple", "three", "pears", "an", "octopus", "on", "of", "the"]
 
 
 def write_sd(folder: Path, flags_everything: bool = False) -> None:
@@ -94,12 +94,13 @@ def write_if(folder: Path, t5: Path, enlarges: bool = False) -> None:
     unet = diffusers.UNet2DConditionModel(
         sample_size=32 if enlarges else 16, in_channels=channels, out_channels=6, layers_per_block=1,
         block_out_channels=(8, 16), norm_num_groups=4, down_block_types=_IF_DOWN, up_block_types=_IF_UP,
-        mid_block_type="UNetMidBlock2DSimpleCrossAttn", cross_attention_dim=16, encoder_hid_dim=16,
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn", cross_attention_dim=32, encoder_hid_dim=16,
         encoder_hid_dim_type="text_proj", attention_head_dim=4, addition_embed_type="text",
         addition_embed_type_num_heads=2, resnet_time_scale_shift="scale_shift", time_embedding_type="positional",
         class_embed_type="timestep" if enlarges else None, act_fn="gelu", only_cross_attention=False,
         cross_attention_norm="group_norm", resnet_skip_time_act=False,
     )  # fmt: skip
+    _heed_text(unet)
     scheduler = {
         "num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "epsilon",
         "variance_type": "learned_range", "thresholding": True, "dynamic_thresholding_ratio": 0.95,
@@ -120,7 +121,7 @@ def write_upscaler(folder: Path) -> None:
     """The x4 upscaler of Stable Diffusion, which is stage III of IF: 32 x 32 to 128 x 128 pixels."""
     torch.manual_seed(7)
     unet = _unet(sample_size=32, in_channels=7, num_class_embeds=1000)
-    vae = _vae(blocks=(8, 8, 8))
+    vae = _vae(blocks=(8, 8, 8), scaling_factor=0.08333)
     diffusers.StableDiffusionUpscalePipeline(
         vae=vae, text_encoder=_clip_text(), tokenizer=_clip_tokenizer(folder), unet=unet,
         low_res_scheduler=diffusers.DDPMScheduler(), scheduler=diffusers.DDIMScheduler(),
@@ -131,13 +132,24 @@ _IF_DOWN = ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D")
 _IF_UP = ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D")
 
 
+def _heed_text(network: Any) -> Any:
+    """Make random weights depend on the text as much as on the noise."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if any(part in name for part in ("attn2.to_out", "attn2.to_v", "add_v_proj", "encoder_hid_proj")):
+                parameter.mul_(8)
+    return network
+
+
 def _unet(cross_attention_dim: int = 16, sample_size: int = 8, in_channels: int = 4, **more: Any) -> Any:
-    return diffusers.UNet2DConditionModel(
-        sample_size=sample_size, in_channels=in_channels, out_channels=4, layers_per_block=1, block_out_channels=(8, 16),
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=sample_size, in_channels=in_channels, out_channels=4, layers_per_block=1,
+        block_out_channels=(8, 16),
         norm_num_groups=4, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=cross_attention_dim,
         attention_head_dim=4, **more,
     )  # fmt: skip
+    return _heed_text(unet)
 
 
 def _vae(blocks: tuple[int, ...] = (8, 8), **more: Any) -> Any:
