@@ -16,6 +16,8 @@ LIBRARIES = (
     "torch",
     "torchvision",
     "transformers",
+    "diffusers",
+    "accelerate",
     "open_clip_torch",
     "numpy",
     "scipy",

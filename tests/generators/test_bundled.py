@@ -218,3 +218,42 @@ def test_stages_that_do_not_follow_each_other_are_refused(three_stages, tmp_path
     )
     with pytest.raises(ModelError, match=message):
         quick(broken)
+
+
+def test_batches_of_1_3_and_8_give_the_same_images(model):
+    prompts, seeds = [f"{word} {number}" for number in range(4) for word in ("a red", "three")], list(range(40, 48))
+    generator = opened(model, stage="cascade")
+    together = generator.generate(prompts, seeds, 2.0)
+    for size in (1, 3):
+        parts = [generator.generate(prompts[at : at + size], seeds[at : at + size], 2.0) for at in range(0, 8, size)]
+        assert (torch.cat(parts).int() - together.int()).abs().max() <= 1
+
+
+def test_layout_and_compilation_keep_the_image_and_its_description(model):
+    exact, other = opened(model), opened(model, channels_last=False, compile="eager")
+    assert (other.generate(PROMPTS, SEEDS, 2.0).int() - exact.generate(PROMPTS, SEEDS, 2.0).int()).abs().max() <= 1
+    assert other.describe() == exact.describe()
+
+
+def test_a_number_format_is_near_and_described(model):
+    exact = opened(model).generate(PROMPTS, SEEDS, 2.0).int()
+    rough = opened(model, dtype="bf16")
+    difference = (rough.generate(PROMPTS, SEEDS, 2.0).int() - exact).abs().float().mean()
+    assert 0 < difference < 16
+    assert rough.describe()["options"]["dtype"] == "bfloat16"
+    assert "dtype" not in opened(model).describe()["options"]
+    stages = rough.generate_stages(PROMPTS[:1], SEEDS[:1], 1.0)
+    next(stages)
+    assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "half"}, "unknown dtype 'half'"),
+        ({"compile": "inductr"}, "did you mean 'inductor'"),
+    ],
+)
+def test_unknown_formats_and_backends_are_refused(model, options, message):
+    with pytest.raises(ConfigError, match=message):
+        opened(model, **options)

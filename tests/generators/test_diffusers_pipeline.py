@@ -20,6 +20,9 @@ from imagen_bench.images import from_pil, to_pil
 
 diffusers = pytest.importorskip("diffusers")
 
+# Of the libraries' own dealings with each other.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 PROMPTS = ["a red apple", "three pears, an octopus", "blue", "the apple", "on a pear", "red", "an apple of three", "a"]
 SEEDS = [3, 2**62 + 1, 5, 7, 8, 9, 10, 11]
 
@@ -47,7 +50,9 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, t5_folder: Path) -> Call
     def folder_of(name: str) -> str:
         folder = root / name
         if not folder.is_dir():
-            writers[name](folder)
+            unfinished = root / f"unfinished-{name}"
+            writers[name](unfinished)
+            unfinished.rename(folder)
         return str(folder)
 
     return folder_of
@@ -111,26 +116,27 @@ def test_the_weight_is_imagens_w(pipelines: Callable[[str], str], name: str) -> 
 
 
 STOCHASTIC = {"scheduler_options": {"stochastic_sampling": True}}
-SMALL = {"height": 16, "width": 16}
+SMALL = {"height": 16, "width": 16, "call": {"max_sequence_length": 16}}
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("sd", {"scheduler": "DDPMScheduler"}),
-        ("sdxl", {}),
-        ("sd3", STOCHASTIC),
-        ("flux", SMALL),
-        ("pixart", {"call": {"use_resolution_binning": False}}),
+        ("sdxl", {"steps": 1}),
+        ("sd3", STOCHASTIC | {"call": {"max_sequence_length": 16}}),
+        ("flux", SMALL | {"steps": 1}),
+        ("pixart", {"steps": 1, "call": {"use_resolution_binning": False}}),
         ("if-1", {}),
     ],
 )
 def test_images_do_not_depend_on_the_batch(pipelines: Callable[[str], str], name: str, options: dict[str, Any]) -> None:
-    together = opened(pipelines(name), **options).generate(PROMPTS, SEEDS, 3.0)
+    generator = opened(pipelines(name), **options)
+    together = generator.generate(PROMPTS, SEEDS, 3.0)
     assert together.shape == (8, 3, 16, 16)
     assert together.float().std() > 10
+    generator = opened(pipelines(name), **options)
     for size in (1, 3):
-        generator = opened(pipelines(name), **options)
         parts = [generator.generate(PROMPTS[at : at + size], SEEDS[at : at + size], 3.0) for at in range(0, 8, size)]
         assert (torch.cat(parts).int() - together.int()).abs().max() <= 1
     # The order of the samples moves nothing either.
@@ -227,15 +233,23 @@ def test_the_description_holds_what_decides_the_images(pipelines: Callable[[str]
     assert opened(str(copy)).describe()["stages"]["base"]["weights_sha256"] != stage["weights_sha256"]
 
 
-def test_number_format_layout_and_compilation_keep_the_picture(pipelines: Callable[[str], str]) -> None:
+def test_number_format_and_layout_keep_the_picture(pipelines: Callable[[str], str]) -> None:
     exact = opened(pipelines("sd")).generate(PROMPTS[:2], SEEDS[:2], 2.0).int()
-    same = opened(pipelines("sd"), channels_last=True, compile="eager").generate(PROMPTS[:2], SEEDS[:2], 2.0).int()
+    same = opened(pipelines("sd"), channels_last=True).generate(PROMPTS[:2], SEEDS[:2], 2.0).int()
     assert (same - exact).abs().max() <= 1
     rough = opened(pipelines("sd"), dtype="bf16")
     assert rough._stages[0].pipeline.unet.dtype == torch.bfloat16
     difference = (rough.generate(PROMPTS[:2], SEEDS[:2], 2.0).int() - exact).abs().float().mean()
     assert 0 < difference < 8
     assert rough.describe()["stages"]["base"]["options"]["dtype"] == "bfloat16"
+
+
+@pytest.mark.slow
+def test_compilation_keeps_the_picture(pipelines: Callable[[str], str]) -> None:
+    exact = opened(pipelines("sd")).generate(PROMPTS[:2], SEEDS[:2], 2.0).int()
+    compiled = opened(pipelines("sd"), compile="eager")
+    assert (compiled.generate(PROMPTS[:2], SEEDS[:2], 2.0).int() - exact).abs().max() <= 1
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def write_sd(folder: Path, flags_everything: bool = False) -> None:
         checker.special_care_embeds_weights.fill_(1.5)
     diffusers.StableDiffusionPipeline(
         vae=_vae(), text_encoder=_clip_text(), tokenizer=_clip_tokenizer(folder), unet=_unet(),
-        scheduler=diffusers.DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False),
+        scheduler=diffusers.DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1),
         safety_checker=checker, feature_extractor=_image_processor(),
     ).save_pretrained(folder)  # fmt: skip
 
@@ -124,7 +124,8 @@ def write_upscaler(folder: Path) -> None:
     vae = _vae(blocks=(8, 8, 8), scaling_factor=0.08333)
     diffusers.StableDiffusionUpscalePipeline(
         vae=vae, text_encoder=_clip_text(), tokenizer=_clip_tokenizer(folder), unet=unet,
-        low_res_scheduler=diffusers.DDPMScheduler(), scheduler=diffusers.DDIMScheduler(),
+        low_res_scheduler=diffusers.DDPMScheduler(),
+        scheduler=diffusers.DDIMScheduler(clip_sample=False, steps_offset=1),
     ).save_pretrained(folder)  # fmt: skip
 
 
