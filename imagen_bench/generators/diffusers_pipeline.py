@@ -42,6 +42,7 @@ class DiffusersGenerator:
     def __init__(self, name: str, stages: Sequence[PipelineStage], options: DiffusersOptions) -> None:
         self.name, self._stages, self._options = name, tuple(stages), options
         self._remarks: dict[int, str] = {}
+        self._count = 0
 
     def describe(self) -> dict[str, Any]:
         """Weights' digests, schedulers and all options that decide the images."""
@@ -75,12 +76,13 @@ class DiffusersGenerator:
             InputError: No stage up to the one to stop at enlarges images of this size.
         """
         first = 0 if start is None else self._stage_for(start, self._options.last)
-        self._remarks = {}
+        self._remarks, self._count = {}, len(prompts)
         return self._run(first, self._options.last, prompts, seeds, guidance_weight, start)
 
     def report(self) -> CallReport:
-        """Which images of the last call the safety checker blacked out."""
-        return CallReport(remarks=dict(self._remarks))
+        """Which images of the last call the safety checker blacked out, and whether each was drawn by itself."""
+        alone = self._count if any(stage.draws_alone for stage in self._stages) else 0
+        return CallReport(dict(self._remarks), {"drawn_alone": alone} if alone else {})
 
     def _run(
         self, first: int, last: int, prompts: Sequence[str], seeds: Sequence[int], weight: float | None,
@@ -98,9 +100,7 @@ class DiffusersGenerator:
         side = min(images.shape[-2:])
         known = {stage.output_side: place for place, stage in enumerate(self._stages[:last], start=1)}
         if side not in known:
-            sides = (
-                ", ".join(str(known_side) for known_side in known) or "none: it has no super-resolution stage to run"
-            )
+            sides = ", ".join(map(str, known)) or "none: it has no super-resolution stage to run"
             raise InputError(
                 f"{self.name} cannot enlarge images of {images.shape[-1]}x{images.shape[-2]} pixels: expected a "
                 f"shorter side of {sides}; resize them"
@@ -133,7 +133,9 @@ def open_diffusers(name: str, options: dict[str, Any]) -> Generator:
         check_caller(files, plan[place][1], enlarges=place > 0)
     stages: list[PipelineStage] = []
     for place, (files, (_, own)) in enumerate(zip(found, plan, strict=True)):
-        pipeline = load_pipeline(files, own, settings.safety_checker, _shared(stages, found[0], files))
+        # Parts that are moved between devices by one pipeline cannot be shared with another.
+        shared = _shared(stages, found[0], files) if settings.offload == "none" else {}
+        pipeline = load_pipeline(files, own, settings.safety_checker, shared)
         _place(pipeline, settings)
         stages.append(PipelineStage(settings.stage_names[place], files, pipeline, own, stages[-1] if stages else None))
     title = Path(name).name if Path(name).is_dir() else name

@@ -53,19 +53,37 @@ class PipelineStage:
         self._draws_alone = False
 
     @property
+    def draws_alone(self) -> bool:
+        """Whether it was found to use torch's global generator, and so draws one sample at a time."""
+        return self._draws_alone
+
+    @property
     def output_side(self) -> int:
-        """Shorter side of its images in pixels."""
+        """Shorter side of its images in pixels.
+
+        Raises:
+            ModelError: Neither its options nor its network say so.
+        """
         chosen = [side for side in (self._options.height, self._options.width) if side is not None]
         if chosen:
             return min(chosen)
         if "Upscale" in self._files.class_name and self._before is not None:
             return self._before.output_side * 4
-        size = networks(self.pipeline)[0].config.sample_size
-        return int(size if isinstance(size, int) else min(size)) * int(getattr(self.pipeline, "vae_scale_factor", 1))
+        sizes = [getattr(network.config, "sample_size", None) for network in networks(self.pipeline)]
+        if not sizes or sizes[0] is None:
+            raise ModelError(
+                f"{self._files.source} does not say how large its images are: set options.height and width"
+            )
+        side = sizes[0] if isinstance(sizes[0], int) else min(sizes[0])
+        return int(side) * int(getattr(self.pipeline, "vae_scale_factor", 1))
 
     def describe(self) -> dict[str, Any]:
         """Return what decides its images, as JSON-able values."""
         options = self._options.model_dump(mode="json", include=_DESCRIBED)
+        known = _parameters(self._files)
+        for name, argument in (("steps", "num_inference_steps"), ("guidance_weight", self._guidance)):
+            if name in options and options[name] is None and argument in known:
+                options[name] = known[argument].default
         folder = Path(self._files.source)
         return {
             "model": folder.name if folder.is_dir() else self._files.source,

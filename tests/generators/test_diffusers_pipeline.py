@@ -153,6 +153,7 @@ def test_the_state_of_torchs_own_generator_is_neither_used_nor_moved(pipelines: 
     torch.manual_seed(2)
     assert torch.equal(generator.generate(PROMPTS[:2], SEEDS[:2], 2.0), first)
     assert not torch.equal(generator.generate(PROMPTS[:2], [4, 6], 2.0), first)
+    assert generator.report().usage == {"drawn_alone": 2}
 
 
 def test_deepfloyd_if_runs_as_a_cascade_of_three_stages(pipelines: Callable[[str], str]) -> None:
