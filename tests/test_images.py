@@ -19,6 +19,7 @@ from imagen_bench.images import (
     contact_sheet,
     decode_image,
     from_pil,
+    image_size,
     list_images,
     read_image,
     to_model,
@@ -268,3 +269,20 @@ def test_contact_sheet_holds_each_image_at_its_place(count: int, columns: int, p
 def test_contact_sheet_refuses_what_it_cannot_lay_out(shape: tuple[int, ...], columns: int, pad: int) -> None:
     with pytest.raises(InputError):
         contact_sheet(torch.zeros(shape, dtype=torch.uint8), columns, pad)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_in_a_header_is_that_of_the_image_read(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.new("RGB", (7, 5)).save(tmp_path / "turned.jpg", exif=exif)
+    height, width = read_image(tmp_path / "turned.jpg").shape[1:]
+    assert image_size(tmp_path / "turned.jpg") == (width, height)
+
+
+def test_the_size_of_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(InputError, match="is not an image"):
+        image_size(tmp_path / "text.png")
+    with pytest.raises(InputError, match="cannot read image"):
+        image_size(tmp_path / "missing.png")

@@ -67,6 +67,7 @@ def test_batch_size_is_a_positive_whole_number(size: object) -> None:
 
 def test_batch_size_has_a_default() -> None:
     assert batch_size_of(ModelSection(name="m")) == 16
+    assert batch_size_of(ModelSection(name="m", options={"batch_size": "auto"})) == 16
 
 
 @pytest.mark.parametrize(
