@@ -15,6 +15,14 @@ from imagen_bench.generators.batching import Batcher, is_out_of_memory
 ROWS = list(range(23))
 
 
+@pytest.fixture(autouse=True)
+def freed(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One entry each time that memory was freed; collecting garbage takes longer than everything else here."""
+    times: list[None] = []
+    monkeypatch.setattr(batching, "free_memory", lambda: times.append(None))
+    return times
+
+
 class Memory:
     """A call that fits `limit` rows at once and writes down what it was asked for."""
 
@@ -39,9 +47,10 @@ def test_every_row_is_drawn_once_and_in_order(size: int, limit: int) -> None:
     assert drawn(Batcher(size), memory) == ROWS
 
 
-def test_a_batch_that_does_not_fit_is_halved_for_good() -> None:
+def test_a_batch_that_does_not_fit_is_halved_for_good(freed: list[None]) -> None:
     memory, batcher = Memory(5), Batcher(16)
     drawn(batcher, memory)
+    assert len(freed) == 2
     assert memory.asked == [16, 8, 4, 4, 4, 4, 4, 3]
     assert (batcher.size, batcher.halvings) == (4, 2)
 

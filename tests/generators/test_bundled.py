@@ -229,8 +229,11 @@ def test_batches_of_1_3_and_8_give_the_same_images(model):
         assert (torch.cat(parts).int() - together.int()).abs().max() <= 1
 
 
-def test_layout_and_compilation_keep_the_image_and_its_description(model):
-    exact, other = opened(model), opened(model, channels_last=False, compile="eager")
+@pytest.mark.parametrize(
+    "options", [{"channels_last": False}, pytest.param({"compile": "eager"}, marks=pytest.mark.slow)]
+)
+def test_layout_and_compilation_keep_the_image_and_its_description(model, options):
+    exact, other = opened(model), opened(model, **options)
     assert (other.generate(PROMPTS, SEEDS, 2.0).int() - exact.generate(PROMPTS, SEEDS, 2.0).int()).abs().max() <= 1
     assert other.describe() == exact.describe()
 
