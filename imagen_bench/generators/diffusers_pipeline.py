@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from imagen_bench.errors import InputError
-from imagen_bench.generators.base import CallReport, Generator, generators
+from imagen_bench.generators.base import CallReport, Generator, SampleRequest, generators
 from imagen_bench.generators.devices import check_device, compile_network
 from imagen_bench.generators.diffusers_files import PipelineFiles, find_pipeline, load_pipeline, networks
 from imagen_bench.generators.diffusers_options import DiffusersOptions, read_options
@@ -52,6 +52,15 @@ class DiffusersGenerator:
             "safety_checker": self._options.safety_checker,
             "stages": {stage.name: stage.describe() for stage in self._stages},
         }
+
+    def prepare(self, samples: Sequence[SampleRequest]) -> None:
+        """Refuse a sweep that the first stage cannot make, before anything is drawn.
+
+        Raises:
+            ModelError: A weight below 1.
+        """
+        for weight in dict.fromkeys(sample.guidance_weight for sample in samples):
+            self._stages[0].check_weight(weight)
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float) -> Tensor:
         """One image a prompt and seed; the weight is the first stage's.

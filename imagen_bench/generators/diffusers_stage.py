@@ -94,6 +94,18 @@ class PipelineStage:
             "options": options | {"call": self._further},
         }
 
+    def check_weight(self, weight: float) -> None:
+        """Refuse a guidance weight that the pipeline would take for another.
+
+        Raises:
+            ModelError: It is below 1, and guidance is classifier-free.
+        """
+        if weight < 1 and not self._embedded:
+            raise ModelError(
+                f"{self._files.source}: diffusers does not guide below w = 1 and would draw the images of w = 1 at "
+                f"w = {weight:g}; expected weights of at least 1"
+            )
+
     def draw(
         self, prompts: Sequence[str], seeds: Sequence[int], weight: float | None, images: Tensor | None
     ) -> tuple[Tensor, dict[int, str]]:
@@ -113,11 +125,8 @@ class PipelineStage:
         """
         if weight is None and isinstance(self._options, SuperResolutionStage):
             weight = self._options.guidance_weight
-        if weight is not None and weight < 1 and not self._embedded:
-            raise ModelError(
-                f"{self._files.source}: diffusers does not guide below w = 1 and would draw the images of w = 1 at "
-                f"w = {weight:g}; expected weights of at least 1"
-            )
+        if weight is not None:
+            self.check_weight(weight)
         # The first stage keeps the sample's own seed, so that its image can be drawn with diffusers alone.
         own = list(seeds) if self._before is None else [stage_seed(seed, self.name) for seed in seeds]
         if not self._draws_alone:

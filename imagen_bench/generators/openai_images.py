@@ -23,7 +23,7 @@ from pydantic import Field, field_validator
 
 from imagen_bench.config import Section, validate
 from imagen_bench.errors import ConfigError, InputError, ModelError
-from imagen_bench.generators.base import CallReport, generators
+from imagen_bench.generators.base import CallReport, SampleRequest, generators
 from imagen_bench.generators.openai_client import ImagesClient, Limits, Refused
 
 if TYPE_CHECKING:
@@ -152,6 +152,15 @@ class EndpointGenerator:
             "price_per_image": f"{options.price_per_image:g} {options.currency}",
         }
 
+    def prepare(self, samples: Sequence[SampleRequest]) -> None:
+        """Refuse a sweep that the service cannot make, before anything is paid.
+
+        Raises:
+            InputError: A guidance weight other than 1 for a service that takes none.
+        """
+        for weight in dict.fromkeys(sample.guidance_weight for sample in samples):
+            self._check_weight(weight)
+
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float) -> torch.Tensor:
         """Request one image a prompt, several at once.
 
@@ -161,11 +170,7 @@ class EndpointGenerator:
         """
         import torch
 
-        if self._options.guidance_field is None and guidance_weight != 1:
-            raise InputError(
-                f"{self.name} takes no guidance weight, w = {guidance_weight:g} is asked for: set "
-                "sweep.guidance_weights = [1] (or --guidance 1), or options.guidance_field"
-            )
+        self._check_weight(guidance_weight)
         self._report, before = CallReport(), self._client.counts()
         bodies = [self._body(text, seed, guidance_weight) for text, seed in zip(prompts, seeds, strict=True)]
         pool = ThreadPoolExecutor(self._options.concurrency)
@@ -186,6 +191,13 @@ class EndpointGenerator:
     def report(self) -> CallReport:
         """Which prompts the last call found refused, and its requests and price."""
         return self._report
+
+    def _check_weight(self, weight: float) -> None:
+        if self._options.guidance_field is None and weight != 1:
+            raise InputError(
+                f"{self.name} takes no guidance weight, w = {weight:g} is asked for: set "
+                "sweep.guidance_weights = [1] (or --guidance 1), or options.guidance_field"
+            )
 
     def _body(self, text: str, seed: int, weight: float) -> dict[str, Any]:
         options = self._options

@@ -14,7 +14,7 @@ import torch
 from imagen_bench.bench.run import run_benchmark
 from imagen_bench.config import ModelSection, RunConfig, apply_overrides, dump_config, validate
 from imagen_bench.errors import ConfigError, InputError, ModelError
-from imagen_bench.generators.base import Reports, StagedGenerator, SuperResolver, open_generator
+from imagen_bench.generators.base import Reports, SampleRequest, StagedGenerator, SuperResolver, open_generator
 from imagen_bench.imagen.cascade import stage_seed
 from imagen_bench.images import from_pil, to_pil
 
@@ -201,6 +201,8 @@ def test_the_guidance_argument_is_found(pipelines: Callable[[str], str]) -> None
     }
     with pytest.raises(ModelError, match=r"does not guide below w = 1 .* w = 0\.5"):
         opened(pipelines("flux"), **SMALL).generate(["a"], [1], 0.5)
+    with pytest.raises(ModelError, match=r"does not guide below w = 1 .* w = 0\.5"):
+        opened(pipelines("flux"), **SMALL).prepare([SampleRequest("a", "a", 0, 1, weight) for weight in (1.0, 0.5)])
     with pytest.raises(ConfigError, match="guidance_argument to one of"):
         opened(pipelines("flux"), guidance_argument="cfg")
 

@@ -14,7 +14,7 @@ from imagen_bench.bench.run import run_benchmark
 from imagen_bench.config import ModelSection, RunConfig, apply_overrides, dump_config, validate
 from imagen_bench.errors import ConfigError, ImagenBenchError, InputError, ModelError
 from imagen_bench.generators import openai_client
-from imagen_bench.generators.base import Reports, open_generator
+from imagen_bench.generators.base import Reports, SampleRequest, open_generator
 
 pytest.importorskip("httpx")
 
@@ -60,6 +60,9 @@ def test_seeds_and_weights_are_sent_where_there_are_fields_for_them(endpoint: An
     assert "cannot be drawn again" in opened(endpoint).describe()["seeds"]
     with pytest.raises(InputError, match=r"takes no guidance weight, w = 3\.5"):
         opened(endpoint).generate(["a"], [1], 3.5)
+    with pytest.raises(InputError, match=r"takes no guidance weight, w = 2"):
+        opened(endpoint).prepare([SampleRequest("a", "a", 0, 1, weight) for weight in (1.0, 2.0)])
+    assert len(endpoint.bodies) == 1
 
 
 def test_failures_that_pass_are_tried_again_and_counted(endpoint: Any) -> None:
