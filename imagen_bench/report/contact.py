@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -167,7 +168,7 @@ def changes_over_runs(runs: Sequence[RunData], metrics: Sequence[Metric]) -> Gri
     heads = tuple(run.label for run in runs)
     if metric is None:
         places = _random_order(shared.to_frame(index=False))[:CHANGED]
-        table, chosen = pd.DataFrame(index=shared), [shared[place] for place in places]
+        table, chosen = pd.DataFrame(index=shared), [_key(shared[place]) for place in places]
         rule = f"Samples drawn with seed {SEED}."
     else:
         table = pd.concat([frame.loc[shared, "value"] for frame in frames], axis=1)
@@ -186,7 +187,7 @@ def _grid_rows(
         seeds = list(dict.fromkeys(int(row["seed"]) for row in found))
         detail = f"{found[0]['category']}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
         tiles = tuple(make_tile(run, row) for (run, _), row in zip(columns, found, strict=True))
-        notes = tuple(_notes(table.loc[key].tolist())) if table.shape[1] else ()
+        notes = tuple(_notes(table.loc[[key]].to_numpy(dtype=float).ravel().tolist())) if table.shape[1] else ()
         rows.append(GridRow(str(found[0]["prompt"]), detail, tiles, notes))
     return tuple(rows)
 
@@ -218,7 +219,11 @@ def _common_weight(runs: Sequence[RunData], metrics: Sequence[Metric]) -> float 
 def _most_moved(table: pd.DataFrame) -> list[tuple[str, int]]:
     """Keys of the rows with the largest span, the largest first."""
     span = (table.max(axis=1) - table.min(axis=1)).sort_index()
-    return [(str(key[0]), int(key[1])) for key in span.sort_values(ascending=False, kind="stable").index[:CHANGED]]
+    return [_key(key) for key in span.sort_values(ascending=False, kind="stable").index[:CHANGED]]
+
+
+def _key(key: Any) -> tuple[str, int]:
+    return str(key[0]), int(key[1])
 
 
 def _random_order(rows: pd.DataFrame) -> list[int]:

@@ -92,7 +92,7 @@ def published_table(runs: Sequence[RunData], asked: bool) -> Table | None:
         own = run.overall("fid").dropna(subset=["value"])
         if own.empty:
             continue
-        best = own.loc[own["value"].idxmin()]
+        best = own.iloc[int(own["value"].to_numpy(dtype=float).argmin())]
         decimals = decimals_for(own["value"])
         value = Cell(
             format_value(best["value"], decimals), format_interval(best["low"], best["high"], decimals), best=True
