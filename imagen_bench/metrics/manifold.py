@@ -20,8 +20,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imagen_bench.metrics.intervals import MIN_CLUSTERS, Interval, student_t_interval
+from imagen_bench.metrics.intervals import Interval, student_t_interval
 from imagen_bench.metrics.nearest import Inside
+
+# Fewer images that cover a point alone tell too little of how the share varies.
+_LEAST_ALONE = 4
 
 
 def covered_share(inside: Inside) -> float:
@@ -40,12 +43,12 @@ def covered_interval(inside: Inside, clusters: Sequence[str]) -> Interval | None
         clusters: Cluster of each ball.
 
     Returns:
-        (low, high) inside [0, 1]; None where that effective number is below `MIN_CLUSTERS`: then a handful of images
+        (low, high) inside [0, 1]; None where that effective number is below 4: then a handful of images
         decides, or none alone does, and one set of images does not tell how the share varies.
     """
     alone, together = _sole_covers(inside, clusters)
     squares = alone**2
-    if np.sum(squares) ** 2 < MIN_CLUSTERS * np.sum(squares**2) or not len(alone):
+    if np.sum(squares) ** 2 < _LEAST_ALONE * np.sum(squares**2) or not len(alone):
         return None
     first, second = float(np.sum(squares)), float(np.sum(together**2))
     variance = max(0.75 * first - 0.25 * second, 0.25 * first) / inside.points**2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import open_clip
 import pytest
 import torch
 
-from imagen_bench.errors import InputError, ModelError
+from imagen_bench.errors import ConfigError, InputError, ModelError
 from imagen_bench.images import to_pil
 from imagen_bench.metrics.base import FeatureBatch, MetricContext, metrics
 from imagen_bench.metrics.clip_score import ClipScore, features_to_cosines
@@ -106,3 +107,39 @@ def test_refusals(features: tuple[np.ndarray, np.ndarray]) -> None:
         features_to_cosines(image * 0, text)
     with pytest.raises(InputError, match="no images"):
         metric.compute()
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "label"),
+    [
+        ("clip_score_100", lambda c: 100 * c, "CLIP score x 100 (tiny)"),
+        ("clipscore_hessel", lambda c: 2.5 * max(c, 0), "CLIPScore without prefix (tiny)"),
+        ("clipscore_hessel_prefix", lambda c: 2.5 * max(c, 0), "CLIPScore (tiny)"),
+    ],
+)
+def test_other_scales(
+    features: tuple[np.ndarray, np.ndarray], name: str, scale: Callable[[float], float], label: str
+) -> None:
+    image, text = features
+    metric = metrics.get(name)(MetricContext("tiny"))
+    clusters, categories = [f"p{i}" for i in range(20)], ["a", "b"] * 10
+    metric.update(FeatureBatch(image, clusters, text, categories, metric.text_prefix))
+    result = metric.compute()
+    expected = [scale(float(cosine)) for cosine in features_to_cosines(image, text)]
+    assert min(expected) <= 0
+    np.testing.assert_allclose(result.per_sample, expected, rtol=1e-12)
+    assert result.value == pytest.approx(np.mean(expected), rel=1e-12)
+    assert (result.name, result.label) == (name, label)
+    assert metric.compute_categories()["b"].value == pytest.approx(np.mean(expected[1::2]), rel=1e-12)
+
+
+def test_text_features_without_the_prefix_are_refused(features: tuple[np.ndarray, np.ndarray]) -> None:
+    metric = metrics.get("clipscore_hessel_prefix")(MetricContext("tiny"))
+    assert metric.text_prefix == "A photo depicts "
+    with pytest.raises(InputError, match="prefix 'A photo depicts ', found text features made with ''"):
+        metric.update(batch_of(*features, ["p"] * 20))
+
+
+def test_options_are_refused() -> None:
+    with pytest.raises(ConfigError, match="options of metric 'clip_score': unknown key 'scale': none are known"):
+        metrics.get("clip_score")(MetricContext("tiny", options={"scale": 100}))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import scipy.linalg
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from imagen_bench.errors import InputError, ModelError
 from imagen_bench.metrics.base import FeatureBatch, MetricContext, metrics
-from imagen_bench.metrics.frechet import FrechetDistance, frechet_distance, symmetric_root
+from imagen_bench.metrics.frechet import FrechetDistance, covariance_factor, frechet_distance, symmetric_root
 from imagen_bench.metrics.statistics import GaussianStatistics, RunningMoments
 
 
@@ -147,3 +150,52 @@ def test_few_prompts_give_no_interval() -> None:
     rng = np.random.default_rng(8)
     metric = feed(new_metric(rng.normal(size=(50, 4))), rng.normal(size=(20, 4)), [f"p{i % 5}" for i in range(20)], 20)
     assert metric.compute().low is None
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "label"),
+    [
+        ("fid", "inception", "FID"),
+        ("fd_dinov2", "dinov2-vitl14", "FD-DINOv2"),
+        ("clip_fid", None, "CLIP-FID (tiny)"),
+        ("fd", None, "FD (tiny)"),
+    ],
+)
+def test_the_same_distance_in_other_features(name: str, features: str | None, label: str) -> None:
+    rng = np.random.default_rng(9)
+    generated, reference = rng.normal(size=(60, 5)) + 0.2, rng.normal(size=(80, 5))
+    metric = metrics.get(name)(MetricContext("tiny", statistics_of(reference)))
+    metric.update(FeatureBatch(generated, [f"p{i}" for i in range(60)]))
+    result = metric.compute()
+    assert result.value == pytest.approx(torch_fidelity_fid(generated, reference), rel=1e-8)
+    assert (metric.features, result.label, result.name) == (features, label, name)
+
+
+@pytest.mark.parametrize(("dim", "n", "m"), [(16, 200, 150), (40, 240, 300), (64, 400, 200)])
+def test_agrees_with_scipys_root(dim: int, n: int, m: int) -> None:
+    rng = np.random.default_rng(dim)
+    a, b = statistics_of(rng.normal(size=(n, dim)) * 1.2 + 0.1), statistics_of(rng.normal(size=(m, dim)))
+    root = scipy.linalg.sqrtm(a.covariance @ b.covariance).real
+    expected = ((a.mean - b.mean) ** 2).sum() + np.trace(a.covariance + b.covariance - 2 * root)
+    ours = frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
+    assert ours == pytest.approx(expected, rel=1e-8)
+
+
+def test_memory_does_not_grow_with_images() -> None:
+    rng = np.random.default_rng(10)
+    metric = FrechetDistance(MetricContext("tiny", statistics_of(rng.normal(size=(100, 256)))))
+    features = rng.normal(size=(500, 256))
+    sizes = []
+    tracemalloc.start()
+    for start in range(0, 12_000, 500):
+        metric.update(FeatureBatch(features, [f"p{start + i}" for i in range(500)]))
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    # 6,000 more images of 256 float32 would be 6.1 MB; what grows is the set of labels' hashes.
+    assert sizes[23] - sizes[11] < 2e6
+
+
+def test_factor_of_full_and_of_low_rank() -> None:
+    for matrix in (covariance(30, 4), covariance(30, 4, rank=7)):
+        factor = covariance_factor(matrix)
+        np.testing.assert_allclose(factor @ factor.T, matrix, atol=1e-12)
