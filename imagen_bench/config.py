@@ -26,6 +26,8 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Weight = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 _MAX_REPORTED = 3
+SWEEP_KEYS = ("guidance_weights", "preset")
+"""The two ways to say a sweep's weights: one takes the other's place."""
 
 GUIDANCE_WEIGHTS = {
     "imagen-base": (1, 1.25, 1.5, 1.75, 2, 3, 4, 5, 6, 7, 8, 9, 10),
@@ -158,7 +160,16 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: The file cannot be read, or it or an override is wrong.
     """
-    return validate(RunConfig, apply_overrides(read_toml(path), overrides), str(path))
+    return validate(RunConfig, apply_run_overrides(read_toml(path), overrides), str(path))
+
+
+def apply_run_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """As `apply_overrides`, for a run: a list of weights replaces the preset of the file, and a preset its list."""
+    keys = {override.partition("=")[0].strip() for override in overrides}
+    sweep = data.get("sweep")
+    if isinstance(sweep, dict) and not keys.isdisjoint(f"sweep.{key}" for key in SWEEP_KEYS):
+        data = {**data, "sweep": {key: value for key, value in sweep.items() if key not in SWEEP_KEYS}}
+    return apply_overrides(data, overrides)
 
 
 def dump_config(config: RunConfig) -> dict[str, Any]:

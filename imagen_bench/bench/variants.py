@@ -27,7 +27,7 @@ from typing import Any
 from imagen_bench.bench.evaluate import Scoring, open_scoring
 from imagen_bench.bench.lock import LOCK_NAME
 from imagen_bench.bench.provenance import without_home
-from imagen_bench.config import RunConfig, apply_overrides, dump_config, read_toml, validate
+from imagen_bench.config import SWEEP_KEYS, RunConfig, apply_run_overrides, dump_config, read_toml, validate
 from imagen_bench.data.prompts import PromptSet
 from imagen_bench.errors import ConfigError, RunFolderError
 from imagen_bench.files import atomic_write_text, digest_json
@@ -37,7 +37,6 @@ VARIANTS = "variants"
 STUDY_FILE = "study.json"
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_SWEEP_KEYS = ("guidance_weights", "preset")
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> Study:
     Raises:
         ConfigError: The file cannot be read, has no variants, or one of them is wrong; the variant is named.
     """
-    data = apply_overrides(read_toml(path), overrides)
+    data = apply_run_overrides(read_toml(path), overrides)
     tables = data.pop(VARIANTS, None)
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{path} has no variants: expected at least one table [variants.NAME] of overrides")
@@ -154,8 +153,8 @@ def merge_overrides(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
     model, sweep = nested.get("model"), nested.get("sweep")
     if isinstance(model, dict) and model.get("generator") not in (None, merged.get("model", {}).get("generator")):
         merged["model"] = {key: value for key, value in merged["model"].items() if key != "options"}
-    if isinstance(sweep, dict) and any(key in sweep for key in _SWEEP_KEYS):
-        merged["sweep"] = {key: value for key, value in merged.get("sweep", {}).items() if key not in _SWEEP_KEYS}
+    if isinstance(sweep, dict) and any(key in sweep for key in SWEEP_KEYS):
+        merged["sweep"] = {key: value for key, value in merged.get("sweep", {}).items() if key not in SWEEP_KEYS}
     return _merge(merged, nested)
 
 

@@ -36,6 +36,8 @@ def _run(run: SweepSummary, summary: ParetoSummary) -> str:
     )
     for at, value in run.at:
         found = _words(value) if value is not None else "the curve does not reach it"
+        if value is not None and value.low is None and run.best_weights:
+            found += " [open: it may not reach that far]"
         lines.append(f"{summary.y.label} at {summary.x.label} {at:g}: {found}")
     return "\n".join(lines)
 
@@ -65,7 +67,6 @@ def _weights(weights: list[float]) -> str:
 def _words(value: Quantity | None) -> str:
     if value is None:
         return "-"
-    if value.low is None and value.high is None:
+    if value.low is None or value.high is None:
         return f"{value.value:.4g}"
-    low, high = ("open" if end is None else f"{end:.4g}" for end in (value.low, value.high))
-    return f"{value.value:.4g} [{low}, {high}]"
+    return f"{value.value:.4g} [{value.low:.4g}, {value.high:.4g}]"

@@ -86,6 +86,18 @@ def test_wrong_variants_are_named(tmp_path: Path, variants: str, said: str) -> N
     assert "\n" not in str(refusal.value)
 
 
+def test_weights_given_on_the_command_line_replace_those_of_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "s.toml", "[variants.a]\nseed = 1")
+    (variant,) = load_study(file, ["sweep.preset=imagen-sr"]).variants
+    assert variant.config.sweep.guidance_weights[-1] == 18
+    (variant,) = load_study(
+        asset("models/imagen-emoji/studies/thresholding.toml"), ["sweep.guidance_weights=[2]"]
+    ).variants[:1]
+    assert variant.config.sweep.guidance_weights == (2,)
+    with pytest.raises(ConfigError, match="both given"):
+        load_study(file, ["sweep.preset=imagen-sr", "sweep.guidance_weights=[2]"])
+
+
 def test_variants_are_chosen_by_name(tmp_path: Path) -> None:
     study = load_study(write(tmp_path / "s.toml", "[variants.a]\nseed = 1\n[variants.b]\nseed = 2"), ["seed=9"])
     assert [(variant.name, variant.config.name, variant.config.seed) for variant in study.variants] == [
