@@ -85,10 +85,10 @@ class CocoCheck:
         """Stop where the copy is not what its name says.
 
         Raises:
-            InputError: One line with the first finding and the kinds of the others.
+            InputError: One line with the first finding, and kind and first name of the others.
         """
         if self.findings:
-            others = ", ".join(item.kind for item in self.findings[1:])
+            others = ", ".join(f"{item.kind} ({item.some(1)})" for item in self.findings[1:])
             also = f"; also found: {others}" if others else ""
             raise InputError(f"{str(self.root)!r} is no whole {self.split.name}: {self.findings[0].line}{also}")
 

@@ -8,7 +8,7 @@ change one choice each, in any order: `coco-val2014-30k-bicubic-512px`. A copy f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from imagen_bench.data.coco import (
 )
 from imagen_bench.data.coco_prompts import DRAWS, draw_captions
 from imagen_bench.data.dataset_images import is_dataset_name, open_dataset_images
-from imagen_bench.data.references import FolderImageSet, ImageSet, open_image_set, set_digest
+from imagen_bench.data.references import FolderImageSet, HashedOnUse, ImageSet, open_image_set, set_digest
 from imagen_bench.errors import ConfigError, InputError
 from imagen_bench.suggest import did_you_mean
 
@@ -164,6 +164,11 @@ class CroppedImageSet:
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and the content of each image file, in order, as it is on disk."""
         return self.images.files()
+
+    def remember(self, hashes: Sequence[str]) -> None:
+        """Take over the files' hashes from a pass that has read them all."""
+        if isinstance(self.images, HashedOnUse):
+            self.images.remember(hashes)
 
     def batches(self, batch_size: int) -> Iterator[list[torch.Tensor]]:
         """Yield the images in order, as lists of uint8 tensors 3 x side x side."""

@@ -15,12 +15,13 @@ from typing import Any, Literal
 
 from imagen_bench.data.captions import Captions, caption_gaps
 from imagen_bench.data.image_facts import TINY_SIDE, ImageFacts, header_size, image_facts
-from imagen_bench.data.references import FolderImageSet, ImageSet, read_file
+from imagen_bench.data.references import FolderImageSet, HashedOnUse, ImageSet, read_file
 from imagen_bench.errors import InputError
 from imagen_bench.files import sha256_bytes
 
 Severity = Literal["error", "warning", "note"]
 SHOWN = 5
+_SHOWN_OF_OTHERS = 2
 
 _Look = Callable[[str, bytes | None], ImageFacts]
 _MAX_WORKERS = 8
@@ -48,8 +49,11 @@ class Finding:
     @property
     def line(self) -> str:
         """The finding as one line that names at most `SHOWN` files."""
-        more = ", ..." if len(self.names) > SHOWN else ""
-        return f"{self.what}: {len(self.names):,} ({', '.join(self.names[:SHOWN])}{more}); {self.consequence}"
+        return f"{self.what}: {len(self.names):,} ({self.some(SHOWN)}); {self.consequence}"
+
+    def some(self, count: int) -> str:
+        """Return the first names, with dots where there are more."""
+        return ", ".join(self.names[:count]) + (", ..." if len(self.names) > count else "")
 
 
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -105,12 +109,12 @@ class HygieneReport:
         """Stop for errors, which would stop the score later anyway; in strict mode for warnings too.
 
         Raises:
-            InputError: One line: the first such finding, and the kinds of the others.
+            InputError: One line: the first such finding, and kinds and first names of the others.
         """
         stopping = [item for item in self.findings if item.severity == "error" or (strict and item.severity != "note")]
         if not stopping:
             return
-        others = ", ".join(item.kind for item in stopping[1:])
+        others = ", ".join(f"{item.kind} ({item.some(_SHOWN_OF_OTHERS)})" for item in stopping[1:])
         also = f"; also found: {others}" if others else ""
         way_out = "" if stopping[0].severity == "error" else " (or leave --strict out)"
         raise InputError(f"{stopping[0].line}{way_out}{also}")
@@ -141,7 +145,7 @@ def check_images(
 
 
 def _look_over(images: ImageSet, look: _Look, progress: Callable[[int], object] | None = None) -> list[ImageFacts]:
-    """Look at every image, several at a time; a folder then knows its hashes and need not be read for them again."""
+    """Look at every image, several at a time; the set then knows its hashes and need not be read for them again."""
     found: list[ImageFacts] = []
     workers = min(_MAX_WORKERS, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
@@ -157,7 +161,7 @@ def _look_over(images: ImageSet, look: _Look, progress: Callable[[int], object] 
             waiting.append(pool.submit(look, name, data))
             finish(_AHEAD * workers)
         finish(0)
-    if isinstance(images, FolderImageSet) and all(facts.sha256 for facts in found):
+    if isinstance(images, HashedOnUse) and all(facts.sha256 for facts in found):
         images.remember([facts.sha256 for facts in found])
     return found
 
@@ -189,7 +193,7 @@ def _duplicates(facts: Sequence[ImageFacts]) -> list[Finding]:
     for item in facts:
         if item.pixels is not None and first.setdefault(item.pixels, item.name) != item.name:
             names.append(f"{item.name} = {first[item.pixels]}")
-    what, consequence = "images equal to another, pixel by pixel", "they count twice: one model, one seed, one image"
+    what, consequence = "images equal to another, pixel by pixel", "each counts as a sample: look for a seed used twice"
     return [Finding("duplicates", "warning", tuple(names), what, consequence)] if names else []
 
 

@@ -76,10 +76,12 @@ def header_size(data: bytes) -> tuple[int, int] | None:
     """Return width and height of an image file without decoding it, EXIF orientation applied; None if unreadable."""
     from PIL import Image
 
+    from imagen_bench.images import FORMATS
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
                 return (image.height, image.width) if turned else (image.width, image.height)
     except Exception:  # Pillow's plug-ins raise whatever they meet in a broken file

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from imagen_bench.errors import InputError
 from imagen_bench.files import digest_json, sha256_bytes, sha256_file
@@ -69,6 +69,14 @@ class ImageSet(Protocol):
 
     def decoders(self) -> Iterator[Callable[[], torch.Tensor]]:
         """Yield for each image, in order, what returns it as a uint8 tensor 3 x H x W; fit for threads."""
+
+
+@runtime_checkable
+class HashedOnUse(Protocol):
+    """An image set that reads its files to hash them, unless a pass that has read them all tells it the hashes."""
+
+    def remember(self, hashes: Sequence[str]) -> None:
+        """Take over the files' hashes, in order."""
 
 
 def open_reference_images(name: str) -> ImageSet:

@@ -57,7 +57,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, write_coco: WriteCoco, small_coc
     }
     assert check.prompts == ()
     with pytest.raises(
-        InputError, match=rf"is no whole val2014: .* not there: 2 \({files[0].name}, .*also found: not-listed, unre"
+        InputError,
+        match=rf"is no whole val2014: .* not there: 2 \({files[0].name}, .*also found: not-listed \(stranger",
     ):
         check.refuse()
     with pytest.raises(InputError, match="is no whole val2014"):

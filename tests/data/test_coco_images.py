@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from imagen_bench.data import references
 from imagen_bench.data.coco_images import KERNELS, crop_and_resize, open_coco_reference, parse_coco_reference
 from imagen_bench.data.coco_prompts import load_coco_prompts
+from imagen_bench.data.hygiene import check_images
 from imagen_bench.data.references import FolderImageSet, open_reference_images
 from imagen_bench.errors import ConfigError, InputError
 
@@ -169,3 +171,19 @@ def test_a_dataset_that_is_not_in_the_cache(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(InputError, match=r"dataset 'someone/nothing-like-it' cannot be read"):
         open_coco_reference("coco-val2014:someone/nothing-like-it@val")
+
+
+def test_looking_it_over_as_a_reference_reads_its_files_once(
+    tmp_path: Path, write_coco: WriteCoco, small_coco: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_coco(tmp_path / "coco")
+    expected = open_coco_reference(f"coco-val2014:{root}").digest
+    generated = tmp_path / "generated"
+    generated.mkdir()
+    copied = sorted((root / "val2014").iterdir())[0]
+    Image.open(copied).save(generated / "copy.png")
+    reference = open_coco_reference(f"coco-val2014:{root}")
+    (finding,) = check_images(open_reference_images(str(generated)), reference).findings
+    assert finding.names == (f"copy.png = {copied.name}",)
+    monkeypatch.setattr(references, "hash_files", lambda paths: pytest.fail("read again"))
+    assert reference.digest == expected

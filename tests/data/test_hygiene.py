@@ -146,7 +146,9 @@ def test_strict_refuses_warnings_and_not_notes(tmp_path: Path) -> None:
     Image.new("RGB", (40, 40)).save(folder / "b.png")
     report = check(folder)
     report.refuse()
-    with pytest.raises(InputError, match=r"single colour: 1 \(b\.png\).*leave --strict out.*also found: mixed-sizes"):
+    with pytest.raises(
+        InputError, match=r"single colour: 1 \(b\.png\).*leave --strict out.*also found: mixed-sizes \(b\.png 40x40\)"
+    ):
         report.refuse(strict=True)
 
 
