@@ -18,7 +18,7 @@ import numpy as np
 
 from imagen_bench.bench.feature_cache import FeatureFile, Features, cached_features, extractor_folder
 from imagen_bench.bench.generate import used_prompts
-from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, named_uses, open_metric_set
+from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, check_options, named_uses, open_metric_set
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.protocol import prompt_set_key
 from imagen_bench.bench.run_folder import (
@@ -115,6 +115,7 @@ def open_scoring(config: RunConfig, prompts: PromptSet, run: Path, progress: boo
         configured. ImagenBenchError: An extractor or the reference set cannot be opened.
     """
     uses = _uses(config.scores)
+    check_options(uses, config.scores.options)
     spaces = _open_spaces(config.scores, uses)
     rows = used_prompts(config, prompts)
     return Scoring(

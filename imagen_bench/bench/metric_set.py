@@ -192,46 +192,7 @@ def named_uses(names: Sequence[str], resize_note: str = "") -> tuple[MetricUse, 
     )
 
 
-def open_metric_set(
-    uses: tuple[MetricUse, ...],
-    spaces: Mapping[str, ImageExtractor],
-    reference: str | ImageSet | None,
-    options: Mapping[str, Mapping[str, Any]],
-    seed: int,
-    earlier: Callable[[ImageExtractor], Path] | None = None,
-    batch_size: int = 32,
-    progress: bool = False,
-) -> MetricSet:
-    """Check the metrics' options, then open what they need of the reference set.
-
-    Args:
-        uses: The metrics.
-        spaces: Extractor of each of their feature spaces.
-        reference: The reference set or its name; None where no metric needs one.
-        options: What the user set of each metric's options.
-        seed: Seed of whatever an interval draws.
-        earlier: Where an earlier start may have kept the reference's moments of an extractor.
-        batch_size: Images a forward pass.
-        progress: Show a bar on stderr.
-
-    Raises:
-        ImagenBenchError: Wrong options, or a reference set that cannot be opened.
-    """
-    _check_options(uses, options)
-    moments = tuple(dict.fromkeys(use.space for use in uses if "reference" in metrics.get(use.name).needs))
-    features = tuple(dict.fromkeys(use.space for use in uses if "reference_features" in metrics.get(use.name).needs))
-    opened = None
-    if reference is not None and (moments or features):
-        files = {space: earlier(spaces[space]) for space in moments} if earlier is not None else None
-        needs = ReferenceNeeds(spaces, moments, features)
-        opened = open_reference(reference, needs, files, batch_size, progress)
-    chosen = MetricSet(uses, spaces, opened, options, seed)
-    for use in uses:
-        chosen.new_metric(use)
-    return chosen
-
-
-def _check_options(uses: Sequence[MetricUse], options: Mapping[str, Mapping[str, Any]]) -> None:
+def check_options(uses: Sequence[MetricUse], options: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse wrong options before anything slow is done.
 
     Raises:
@@ -247,6 +208,44 @@ def _check_options(uses: Sequence[MetricUse], options: Mapping[str, Mapping[str,
         # A metric reads its options first; some then miss the reference set, which is opened later.
         with suppress(InputError):
             metrics.get(name)(MetricContext("", options=options.get(name, {})))
+
+
+def open_metric_set(
+    uses: tuple[MetricUse, ...],
+    spaces: Mapping[str, ImageExtractor],
+    reference: str | ImageSet | None,
+    options: Mapping[str, Mapping[str, Any]],
+    seed: int,
+    earlier: Callable[[ImageExtractor], Path] | None = None,
+    batch_size: int = 32,
+    progress: bool = False,
+) -> MetricSet:
+    """Open what the metrics need of the reference set.
+
+    Args:
+        uses: The metrics.
+        spaces: Extractor of each of their feature spaces.
+        reference: The reference set or its name; None where no metric needs one.
+        options: What the user set of each metric's options.
+        seed: Seed of whatever an interval draws.
+        earlier: Where an earlier start may have kept the reference's moments of an extractor.
+        batch_size: Images a forward pass.
+        progress: Show a bar on stderr.
+
+    Raises:
+        ImagenBenchError: A reference set that cannot be opened.
+    """
+    moments = tuple(dict.fromkeys(use.space for use in uses if "reference" in metrics.get(use.name).needs))
+    features = tuple(dict.fromkeys(use.space for use in uses if "reference_features" in metrics.get(use.name).needs))
+    opened = None
+    if reference is not None and (moments or features):
+        files = {space: earlier(spaces[space]) for space in moments} if earlier is not None else None
+        needs = ReferenceNeeds(spaces, moments, features)
+        opened = open_reference(reference, needs, files, batch_size, progress)
+    chosen = MetricSet(uses, spaces, opened, options, seed)
+    for use in uses:
+        chosen.new_metric(use)
+    return chosen
 
 
 def _compares(name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagen_bench.bench.folder_scores import FolderScores, ScoreRow
-from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, named_uses, open_metric_set
+from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, check_options, named_uses, open_metric_set
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.protocol import prompt_set_key
 from imagen_bench.bench.reference import reference_images
@@ -24,6 +24,7 @@ from imagen_bench.metrics.statistics import save_statistics
 from imagen_bench.metrics.weights import WeightsPlaces
 
 if TYPE_CHECKING:
+    from imagen_bench.metrics.extractors import ImageExtractor
     from imagen_bench.metrics.feature_pass import Features
     from imagen_bench.metrics.feature_spaces import SpaceOptions
 
@@ -94,14 +95,24 @@ def score_folder(options: ScoreOptions, progress: bool = False) -> FolderScores:
         ProtocolError: Reference statistics of another extractor.
     """
     uses = _chosen_uses(options)
+    check_options(uses, options.metric_options)
     _check_saved(options, uses)
     images = open_image_set(options.images)
     captions = None
     if options.captions is not None:
         captions = match_captions(images.names, load_captions(options.captions))
+    spaces = _open_spaces(options, uses)
     against = _reference_source(options, uses)
     report = _looked_over(images, against, options.strict, progress)
-    chosen = _open_metrics(options, uses, against, progress)
+    chosen = open_metric_set(
+        uses,
+        spaces,
+        against,
+        options.metric_options,
+        options.seed,
+        batch_size=options.batch_size,
+        progress=progress,
+    )
     prompts = _Prompts(options, images, captions)
     computed = {use: chosen.new_metric(use) for use in uses}
     _feed(chosen, computed, images, prompts, options.batch_size, progress)
@@ -200,26 +211,14 @@ def _check_saved(options: ScoreOptions, uses: tuple[MetricUse, ...]) -> None:
         )
 
 
-def _open_metrics(
-    options: ScoreOptions, uses: tuple[MetricUse, ...], against: str | ImageSet | None, progress: bool
-) -> MetricSet:
+def _open_spaces(options: ScoreOptions, uses: tuple[MetricUse, ...]) -> dict[str, ImageExtractor]:
     from imagen_bench.metrics.feature_spaces import open_spaces
 
     if options.concordance:
         from imagen_bench.bench.concordance import open_concordance_spaces
 
-        spaces = open_concordance_spaces(options.space_options())
-    else:
-        spaces = open_spaces([use.space for use in uses], options.space_options())
-    return open_metric_set(
-        uses,
-        spaces,
-        against,
-        options.metric_options,
-        options.seed,
-        batch_size=options.batch_size,
-        progress=progress,
-    )
+        return open_concordance_spaces(options.space_options())
+    return open_spaces([use.space for use in uses], options.space_options())
 
 
 def _feed(
