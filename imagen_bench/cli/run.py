@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagen_bench.cli.interrupt import one_line_on_interrupt
+from imagen_bench.cli.report import BACKENDS
 from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class PartOf(click.ParamType[Any]):
 @click.option(
     "--repair", is_flag=True, help="Make images anew that were lost or changed, and all scores, sheets and reports."
 )
+@click.option("--track", type=click.Choice(BACKENDS), help="Log scores and figures there too; the files stay.")
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="Run only this variant of a study.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; open no model, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -84,6 +86,7 @@ def command(
     weights: tuple[float, ...] | None,
     part: Part | None,
     repair: bool,
+    track: str | None,
     variants: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
@@ -107,12 +110,20 @@ def command(
         if is_study(read_toml(file)):
             if part is not None:
                 raise click.UsageError("--part is for a single run: make parts of each --variant's own run.json")
-            execute_study(file, overrides, variants, out, limit, weights, dry_run=dry_run, as_json=as_json)
+            execute_study(
+                file, overrides, variants, out, limit, weights, dry_run=dry_run, as_json=as_json, repair=repair
+            )
             return
         if variants:
             raise click.BadParameter(f"{file} has no variants", param_hint="--variant")
         loaded = load_config(file, overrides)
-        execute(loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights, part=part, repair=repair)
+        folder = execute(
+            loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights, part=part, repair=repair
+        )
+        if track is not None and folder is not None:
+            from imagen_bench.report.tracking import track_report
+
+            click.echo(f"logged to {track_report([folder.path], folder.path / 'report', track)}", err=True)
 
 
 def execute(
@@ -125,8 +136,12 @@ def execute(
     weights: tuple[float, ...] | None = None,
     part: Part | None = None,
     repair: bool = False,
-) -> None:
-    """Do what the commands `run` and `demo` share: run or plan a config, and print the outcome."""
+) -> RunFolder | None:
+    """Do what the commands `run` and `demo` share: run or plan a config, and print the outcome.
+
+    Returns:
+        The finished run, in the main worker; None where there is no report of it.
+    """
     from imagen_bench.bench.run import run_benchmark
     from imagen_bench.bench.summary import summary_json, summary_text
     from imagen_bench.cli.outputs import OUTPUTS
@@ -135,17 +150,18 @@ def execute(
     if dry_run:
         plan = plan_with_outputs(config, out, limit, weights)
         click.echo(json.dumps(asdict(plan), indent=2) if as_json else plan_text(plan) + f"\n{DRY_RUN}")
-        return
+        return None
     folder = run_benchmark(
         config, out, limit, progress=True, outputs=OUTPUTS, weights=weights, part=part, repair=repair
     )
     if not join_workers().is_main:
-        return
+        return None
     if part is not None:
         click.echo(json.dumps({"run": str(out), "images": len(folder.samples())}) if as_json else _part_text(folder))
-        return
+        return None
     click.echo(json.dumps(summary_json(folder), indent=2) if as_json else summary_text(folder))
     say_what_is_missing(folder)
+    return folder if (folder.path / "report").is_dir() else None
 
 
 def _part_text(folder: RunFolder) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagen_bench.cli.run import DRY_RUN, plan_text, plan_with_outputs, say_what_is_missing
+from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
     from imagen_bench.bench.run_folder import RunFolder
@@ -26,6 +27,7 @@ def execute_study(
     *,
     dry_run: bool,
     as_json: bool,
+    repair: bool = False,
 ) -> None:
     """Run or plan the variants of a study, and print the outcome of each."""
     from imagen_bench.bench.variants import choose_variants, load_study, run_study
@@ -44,10 +46,13 @@ def execute_study(
 
         click.echo(f"variant {variant.name}", err=True)
         folders[variant.name] = run_benchmark(
-            variant.config, folder, limit, progress=True, outputs=OUTPUTS, weights=weights, scoring_opener=share.open
-        )
+            variant.config, folder, limit, progress=True, outputs=OUTPUTS, weights=weights,
+            scoring_opener=share.open, repair=repair,
+        )  # fmt: skip
 
     run_study(study, chosen, out, run_one)
+    if not join_workers().is_main:
+        return
     report = _report(list(folders.values()), out)
     _print(study, folders, out, report, as_json=as_json)
 

@@ -92,12 +92,8 @@ class WorldConfig:
         _refuse_unknown(path, "key", set(data) - {"styles", "concepts", "mix", "style_rate"})
         _refuse_unknown(path, "style", set(data.get("styles", ())) - set(SOURCES))
         _refuse_unknown(path, "scene kind", set(data.get("mix", {})) - set(KINDS))
-        return cls(
-            tuple(data["styles"]),
-            tuple(data["concepts"]),
-            dict(data["mix"]),
-            float(data.get("style_rate", 0.3)),
-        )
+        rate = float(data.get("style_rate", 0.3))
+        return cls(tuple(data["styles"]), tuple(data["concepts"]), dict(data["mix"]), rate)
 
     def with_mix(self, mix: dict[str, float]) -> WorldConfig:
         """The same world with other shares of the scene kinds; a kind that is not named is not drawn."""
@@ -107,9 +103,8 @@ class WorldConfig:
 
 def _refuse_unknown(source: Path | str, what: str, unknown: set[str]) -> None:
     if unknown:
-        raise ConfigError(
-            f"{source}: unknown {what} {sorted(unknown)[0]!r}: models/imagen-emoji/world.toml shows what there is"
-        )
+        name = sorted(unknown)[0]
+        raise ConfigError(f"{source}: unknown {what} {name!r}: models/imagen-emoji/world.toml shows what there is")
 
 
 class EmojiWorld:

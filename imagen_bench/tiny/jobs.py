@@ -30,6 +30,7 @@ from imagen_bench.imagen.train import Batches, Monitoring, Trainer
 from imagen_bench.imagen.train_log import tensorboard
 from imagen_bench.imagen.train_recipe import RecipeConfig, SamplesConfig, share_of
 from imagen_bench.imagen.train_state import STAGE, STATE
+from imagen_bench.metrics.devices import torch_device
 from imagen_bench.tiny.scorer import ScorerConfig, train_scorer
 from imagen_bench.tiny.text_encoder import TextEncoderConfig, train_text_encoder
 from imagen_bench.workers import join_workers
@@ -178,6 +179,7 @@ def _train_stage(config: TrainConfig, out: Path, resume: bool, on_step: OnStep |
         raise ConfigError(
             f"{out} holds a training at {state.name} already: continue it with --resume, or give another --out"
         )
+    torch_device(config.device)
     workers = join_workers()
     rows = share_of(recipe, workers)
     share = slice(rows.start, rows.stop)
