@@ -7,26 +7,24 @@ the images were made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imagen_bench.bench.feature_cache import FeatureFile, Features, cached_features, extractor_folder
+from imagen_bench.bench.feature_cache import FeatureFile, Features, cached_features
 from imagen_bench.bench.generate import used_prompts
 from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, check_options, named_uses, open_metric_set
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.protocol import prompt_set_key
+from imagen_bench.bench.run_features import READ_BATCH, feature_file, finished_weights, image_features
 from imagen_bench.bench.run_folder import (
     SAMPLE_SCORE_COLUMNS,
     SCORE_COLUMNS,
     RunFolder,
     frame_to_parquet,
-    weight_folder,
 )
 from imagen_bench.config import RunConfig, ScoresSection
 from imagen_bench.data.prompts import PromptSet
@@ -37,15 +35,11 @@ from imagen_bench.metrics.extractors import Extractor, ImageExtractor, open_extr
 from imagen_bench.metrics.resize import DEFAULT_RESIZE
 from imagen_bench.metrics.statistics import save_statistics
 from imagen_bench.metrics.weights import WeightsPlaces
-from imagen_bench.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 OVERALL = "all"
-_READ_BATCH = 32
-# Images that a worker claims at once: whole batches, so that no feature depends on who extracts it.
-_SHARE = 4 * _READ_BATCH
 # Rows of features that metrics are given at once.
 _CHUNK = 2048
 
@@ -125,7 +119,7 @@ def open_scoring(config: RunConfig, prompts: PromptSet, run: Path, progress: boo
             config.scores.reference,
             config.scores.options,
             config.seed,
-            earlier=lambda extractor: _feature_file(run, extractor, "reference"),
+            earlier=lambda extractor: feature_file(run, extractor, "reference"),
             progress=progress,
         ),
         prompts=PromptSource(
@@ -182,13 +176,13 @@ def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) ->
         The number of weights scored.
     """
     samples = folder.samples()
-    finished = _finished_weights(samples, scoring.n)
+    finished = finished_weights(samples, scoring.n)
     texts = _text_features(folder, scoring, sorted(set(samples["prompt"])))
     score_rows: list[list[Any]] = []
     sample_rows: list[pd.DataFrame] = []
     with progress_bar("scores", total=scoring.n * len(finished), show=progress) as bar:
         for weight, rows in finished.items():
-            features = _image_features(folder, scoring, weight, rows)
+            features = image_features(folder, scoring.metrics.spaces, weight, rows)
             for use in scoring.metrics.uses:
                 results, per_sample = _score(scoring, use, rows, features[use.space], texts)
                 score_rows += _tidy(folder, scoring, weight, use, results)
@@ -198,50 +192,11 @@ def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) ->
     return len(finished)
 
 
-def share_features(
-    folder: RunFolder, extractors: Mapping[str, ImageExtractor], n: int, workers: Workers, progress: bool = False
-) -> None:
-    """Extract the image features of a run's finished weights with all workers, for `evaluate_run` of the main one.
-
-    Args:
-        folder: The run folder; its samples table is written.
-        extractors: Extractors by feature space.
-        n: Images at a finished weight.
-        workers: The processes that share the work; each calls this.
-        progress: Show a bar on stderr.
-    """
-    finished = _finished_weights(folder.samples(), n)
-    show = progress and workers.is_main
-    with progress_bar("features", total=n * len(finished), show=show) as bar:
-        for weight, rows in finished.items():
-            files = _feature_files(folder, extractors, weight, rows)
-            lacking = workers.from_main(partial(_lacking, files))
-            if lacking:
-                found = []
-                for place in workers.claim(-(-n // _SHARE)):
-                    part = rows.iloc[place * _SHARE : (place + 1) * _SHARE]
-                    batches = _extract(folder, {space: extractors[space] for space in lacking}, part)
-                    found += [(place, number, batch) for number, batch in enumerate(batches)]
-                gathered = [item for items in workers.gather(found) for item in items]
-                if workers.is_main:
-                    gathered.sort(key=lambda item: item[:2])
-                    _write_features(files, lacking, [batch for *_, batch in gathered])
-            bar.update(n)
-    workers.wait()
-
-
-def _finished_weights(samples: pd.DataFrame, n: int) -> dict[float, pd.DataFrame]:
-    """Return the samples of the weights that have all `n` of them, in ascending order of the weights."""
-    weights = sorted(set(samples["guidance_weight"]))
-    by_weight = {weight: samples[samples["guidance_weight"] == weight] for weight in weights}
-    return {weight: rows for weight, rows in by_weight.items() if len(rows) == n}
-
-
 def keep_reference(folder: RunFolder, scoring: Scoring) -> None:
     """Write the reference set's moments into the run folder: the next start need not extract them."""
     if scoring.metrics.reference is not None and scoring.metrics.reference.n:
         for space, moments in scoring.metrics.reference.moments.items():
-            save_statistics(_feature_file(folder.path, scoring.metrics.spaces[space], "reference"), moments)
+            save_statistics(feature_file(folder.path, scoring.metrics.spaces[space], "reference"), moments)
 
 
 Texts = Mapping[tuple[str, str], Mapping[str, Features]]
@@ -253,67 +208,15 @@ def _text_features(folder: RunFolder, scoring: Scoring, texts: Sequence[str]) ->
     for space, prefix in scoring.metrics.text_needs():
         extractor = scoring.metrics.text_extractor(space)
         prefixed = [prefix + text for text in texts]
-        batches = [prefixed[start : start + _READ_BATCH] for start in range(0, len(texts), _READ_BATCH)]
+        batches = [prefixed[start : start + READ_BATCH] for start in range(0, len(texts), READ_BATCH)]
 
         def extract(extractor: Extractor = extractor, batches: Sequence[Sequence[str]] = batches) -> Features:
             return np.concatenate([extractor.text_features(batch).numpy() for batch in batches])
 
         name = "text" + (f"-{sha256_bytes(prefix.encode())[:8]}" if prefix else "")
-        features = cached_features(_feature_file(folder.path, extractor, name), extractor.id, prefixed, extract)
+        features = cached_features(feature_file(folder.path, extractor, name), extractor.id, prefixed, extract)
         found[space, prefix] = dict(zip(texts, features, strict=True))
     return found
-
-
-def _image_features(folder: RunFolder, scoring: Scoring, weight: float, rows: pd.DataFrame) -> dict[str, FeatureFile]:
-    """Return the features of a weight's images by space; those that are not in the run folder come from one pass."""
-    spaces = scoring.metrics.spaces
-    files = _feature_files(folder, spaces, weight, rows)
-    lacking = _lacking(files)
-    if lacking:
-        _write_features(files, lacking, _extract(folder, {space: spaces[space] for space in lacking}, rows))
-    return files
-
-
-def _feature_files(
-    folder: RunFolder, extractors: Mapping[str, ImageExtractor], weight: float, rows: pd.DataFrame
-) -> dict[str, FeatureFile]:
-    sources = rows["sha256"].tolist()
-    return {
-        space: FeatureFile(_feature_file(folder.path, extractor, weight_folder(weight)), extractor.id, sources)
-        for space, extractor in extractors.items()
-    }
-
-
-def _lacking(files: Mapping[str, FeatureFile]) -> list[str]:
-    return [space for space, file in files.items() if not file.is_there()]
-
-
-def _extract(
-    folder: RunFolder, extractors: Mapping[str, ImageExtractor], rows: pd.DataFrame
-) -> Iterator[dict[str, Features]]:
-    """Yield the features of samples, batch by batch, from one pass over their images."""
-    from imagen_bench.images import read_image
-    from imagen_bench.metrics.feature_pass import FeaturePass
-
-    decoders = [partial(read_image, folder.image(row)) for _, row in rows.iterrows()]
-    yield from FeaturePass(extractors).features(decoders, _READ_BATCH)
-
-
-def _write_features(
-    files: Mapping[str, FeatureFile], lacking: Sequence[str], batches: Iterable[dict[str, Features]]
-) -> None:
-    with ExitStack() as stack:
-        writers: dict[str, Callable[[Features], object]] = {}
-        for batch in batches:
-            for space in lacking:
-                if space not in writers:
-                    writers[space] = stack.enter_context(files[space].writing(batch[space].shape[1]))
-                writers[space](batch[space])
-
-
-def _feature_file(run: Path, extractor: ImageExtractor, name: str) -> Path:
-    folder = extractor_folder(extractor.short_name, extractor.id)
-    return run / "features" / folder / f"{name}.safetensors"
 
 
 def _score(

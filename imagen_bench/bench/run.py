@@ -19,12 +19,12 @@ from imagen_bench.bench.evaluate import (
     keep_reference,
     open_extractors,
     open_scoring,
-    share_features,
 )
 from imagen_bench.bench.gallery import gallery_files, gallery_weight, make_gallery
 from imagen_bench.bench.generate import Part, generate_samples, plan_samples, prepare_generator, used_prompts
 from imagen_bench.bench.lock import locked
 from imagen_bench.bench.provenance import host_info, package_version, versions, with_home, without_home
+from imagen_bench.bench.run_features import share_features
 from imagen_bench.bench.run_folder import RunFolder, refuse_foreign, samples_digest, weight_folder
 from imagen_bench.bench.same_run import refuse_other_run
 from imagen_bench.bench.stages import Stages

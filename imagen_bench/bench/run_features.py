@@ -1,0 +1,123 @@
+"""Features of a run's images, extracted once a weight into the run folder, by one process or by all workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagen_bench.bench.feature_cache import FeatureFile, Features, extractor_folder
+from imagen_bench.bench.progress import progress_bar
+from imagen_bench.bench.run_folder import RunFolder, weight_folder
+from imagen_bench.metrics.extractors import ImageExtractor
+from imagen_bench.workers import Workers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+READ_BATCH = 32
+"""Images, or texts, that an extractor sees at once."""
+# Images that a worker claims at once: whole batches, so that no feature depends on who extracts it.
+_SHARE = 4 * READ_BATCH
+
+
+def image_features(
+    folder: RunFolder, extractors: Mapping[str, ImageExtractor], weight: float, rows: pd.DataFrame
+) -> dict[str, FeatureFile]:
+    """Return the features of a weight's images by space; those that are not in the run folder come from one pass.
+
+    Args:
+        folder: The run folder.
+        extractors: Extractors by feature space.
+        weight: The guidance weight.
+        rows: Its rows of the samples table.
+    """
+    files = _feature_files(folder, extractors, weight, rows)
+    lacking = _lacking(files)
+    if lacking:
+        _write_features(files, lacking, _extract(folder, {space: extractors[space] for space in lacking}, rows))
+    return files
+
+
+def share_features(
+    folder: RunFolder, extractors: Mapping[str, ImageExtractor], n: int, workers: Workers, progress: bool = False
+) -> None:
+    """Extract the image features of a run's finished weights with all workers, for `evaluate_run` of the main one.
+
+    Args:
+        folder: The run folder; its samples table is written.
+        extractors: Extractors by feature space.
+        n: Images at a finished weight.
+        workers: The processes that share the work; each calls this.
+        progress: Show a bar on stderr.
+    """
+    finished = finished_weights(folder.samples(), n)
+    show = progress and workers.is_main
+    with progress_bar("features", total=n * len(finished), show=show) as bar:
+        for weight, rows in finished.items():
+            files = _feature_files(folder, extractors, weight, rows)
+            lacking = workers.from_main(partial(_lacking, files))
+            if lacking:
+                found = []
+                for place in workers.claim(-(-n // _SHARE)):
+                    part = rows.iloc[place * _SHARE : (place + 1) * _SHARE]
+                    batches = _extract(folder, {space: extractors[space] for space in lacking}, part)
+                    found += [(place, number, batch) for number, batch in enumerate(batches)]
+                gathered = [item for items in workers.gather(found) for item in items]
+                if workers.is_main:
+                    gathered.sort(key=lambda item: item[:2])
+                    _write_features(files, lacking, [batch for *_, batch in gathered])
+            bar.update(n)
+    workers.wait()
+
+
+def finished_weights(samples: pd.DataFrame, n: int) -> dict[float, pd.DataFrame]:
+    """Return the samples of the weights that have all `n` of them, in ascending order of the weights."""
+    weights = sorted(set(samples["guidance_weight"]))
+    by_weight = {weight: samples[samples["guidance_weight"] == weight] for weight in weights}
+    return {weight: rows for weight, rows in by_weight.items() if len(rows) == n}
+
+
+def feature_file(run: Path, extractor: ImageExtractor, name: str) -> Path:
+    """Return where a run folder keeps features of this extractor under a name."""
+    folder = extractor_folder(extractor.short_name, extractor.id)
+    return run / "features" / folder / f"{name}.safetensors"
+
+
+def _feature_files(
+    folder: RunFolder, extractors: Mapping[str, ImageExtractor], weight: float, rows: pd.DataFrame
+) -> dict[str, FeatureFile]:
+    sources = rows["sha256"].tolist()
+    return {
+        space: FeatureFile(feature_file(folder.path, extractor, weight_folder(weight)), extractor.id, sources)
+        for space, extractor in extractors.items()
+    }
+
+
+def _lacking(files: Mapping[str, FeatureFile]) -> list[str]:
+    return [space for space, file in files.items() if not file.is_there()]
+
+
+def _extract(
+    folder: RunFolder, extractors: Mapping[str, ImageExtractor], rows: pd.DataFrame
+) -> Iterator[dict[str, Features]]:
+    """Yield the features of samples, batch by batch, from one pass over their images."""
+    from imagen_bench.images import read_image
+    from imagen_bench.metrics.feature_pass import FeaturePass
+
+    decoders = [partial(read_image, folder.image(row)) for _, row in rows.iterrows()]
+    yield from FeaturePass(extractors).features(decoders, READ_BATCH)
+
+
+def _write_features(
+    files: Mapping[str, FeatureFile], lacking: Sequence[str], batches: Iterable[dict[str, Features]]
+) -> None:
+    with ExitStack() as stack:
+        writers: dict[str, Callable[[Features], object]] = {}
+        for batch in batches:
+            for space in lacking:
+                if space not in writers:
+                    writers[space] = stack.enter_context(files[space].writing(batch[space].shape[1]))
+                writers[space](batch[space])
