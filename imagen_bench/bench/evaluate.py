@@ -146,6 +146,15 @@ def _uses(scores: ScoresSection) -> tuple[MetricUse, ...]:
     return named_uses(names, "" if resize == DEFAULT_RESIZE else f"{resize} resize")
 
 
+def check_metrics(config: RunConfig) -> None:
+    """Check what a run is to be scored with, as far as that costs nothing.
+
+    Raises:
+        ConfigError: As `open_scoring`.
+    """
+    _uses(config.scores)
+
+
 def open_extractors(config: RunConfig) -> dict[str, ImageExtractor]:
     """Open the extractors of a run by feature space, without what they are compared with.
 

@@ -133,6 +133,8 @@ class MetricSet:
 
     def forget_truncated(self) -> None:
         """Start counting the prompts that are too long afresh."""
+        from imagen_bench.metrics.extractors import Extractor
+
         for extractor in self.spaces.values():
             if isinstance(extractor, Extractor):
                 extractor.truncated = 0

@@ -15,13 +15,21 @@ from typing import Any
 from imagen_bench.bench.calls import generation_notes
 from imagen_bench.bench.evaluate import (
     Scoring,
+    check_metrics,
     evaluate_run,
     keep_reference,
     open_extractors,
     open_scoring,
 )
 from imagen_bench.bench.gallery import gallery_files, gallery_weight, make_gallery
-from imagen_bench.bench.generate import Part, generate_samples, plan_samples, prepare_generator, used_prompts
+from imagen_bench.bench.generate import (
+    Part,
+    PlannedSample,
+    generate_samples,
+    plan_samples,
+    prepare_generator,
+    used_prompts,
+)
 from imagen_bench.bench.lock import locked
 from imagen_bench.bench.provenance import host_info, package_version, versions, with_home, without_home
 from imagen_bench.bench.run_features import share_features
@@ -95,16 +103,10 @@ def plan_run(config: RunConfig, out: Path, limit: int | None = None, weights: Se
 
 
 def run_benchmark(
-    config: RunConfig,
-    out: Path | str,
-    limit: int | None = None,
-    progress: bool = False,
-    outputs: Sequence[Output] = (),
-    weights: Sequence[float] | None = None,
-    scoring_opener: ScoringOpener = open_scoring,
-    part: Part | None = None,
+    config: RunConfig, out: Path | str, limit: int | None = None, progress: bool = False, outputs: Sequence[Output] = (),
+    weights: Sequence[float] | None = None, scoring_opener: ScoringOpener = open_scoring, part: Part | None = None,
     repair: bool = False,
-) -> RunFolder:
+) -> RunFolder:  # fmt: skip
     """Run a benchmark, or continue it: everything that is there already is kept.
 
     Under torchrun every process calls this. They share images and features; the main one does the rest.
@@ -114,22 +116,19 @@ def run_benchmark(
         out: The run folder; made if it is missing.
         limit: Use the first `limit` prompts only; recorded as `prompts.limit`.
         progress: Show progress bars on stderr.
-        outputs: What to make from the scored run, in order: sheets, report. What makes them stands above this
-            part, so it is handed in; the commands do so.
-        weights: Make and score only these of the sweep's weights in this start; another start, here or on another
-            machine that sees the folder, makes the others. Gallery and outputs wait until every weight is there.
+        outputs: What to make from the scored run, in order: sheets, report; the commands hand it in.
+        weights: Make and score only these of the sweep's weights in this start; another start makes the others.
+            Gallery and outputs wait until every weight is there.
         scoring_opener: Opens what the run is scored with; several runs may share it.
         part: Make this part of the images in this start and score nothing; `merge_runs` joins the parts.
-        repair: Make images anew that were lost or changed since they were made, and all scores and outputs.
+        repair: Make images anew that were lost or changed, and all scores and outputs.
 
     Returns:
         The run folder, finished if all weights are there.
 
     Raises:
-        RunFolderError: `out` holds another run or foreign files, images in it were lost or changed, or another
-            process is at work in it.
-        ImagenBenchError: A wrong config, prompt set, model, reference or extractor; all found before the
-            first image.
+        RunFolderError: `out` holds another run or foreign files, has lost images, or is in use.
+        ImagenBenchError: A wrong config, prompt set, model, reference or extractor, before the first image.
     """
     out, workers = Path(out), join_workers()
     config = limited(config, limit)
@@ -137,37 +136,44 @@ def run_benchmark(
         refuse_foreign(out)
         _continues(config, out)
     opened = validate(RunConfig, with_home(dump_config(config)), "config")
+    check_metrics(opened)
     prompts = load_prompt_set(opened.prompts.set)
     planned = plan_samples(opened, prompts)
     now = _weights_now(opened, weights)
-    scoring = scoring_opener(opened, prompts, out, progress) if workers.is_main else None
     generator = open_generator(opened.model)
     prepare_generator(generator, [item for item in planned if item.guidance_weight in now])
+    scoring = scoring_opener(opened, prompts, out, progress) if workers.is_main else None
     with locked(out) if workers.is_main else nullcontext():
         record = partial(run_record, config, generator, prompts, scoring) if scoring is not None else None
         folder = _shared_folder(out, workers, record)
         if scoring is not None:
             keep_reference(folder, scoring)
         generate_samples(folder, generator, opened, prompts, progress, now, part, workers, repair)
-        if part is not None:
-            return folder
-        if not workers.alone:
-            extractors = scoring.metrics.spaces if scoring is not None else open_extractors(opened)
-            images = len(used_prompts(opened, prompts)) * opened.prompts.samples_per_prompt
-            workers.wait()
-            share_features(folder, extractors, images, workers, progress)
-        if scoring is None:
-            return folder
-        stages = Stages(out)
-        if repair:
-            stages.forget()
-        _evaluate(folder, stages, scoring, progress)
-        if missing_weights(folder):
-            return folder
-        _gallery(folder, stages, generator, opened, prompts, progress)
-        for make in outputs:
-            make(folder, opened, stages)
+        if part is None:
+            _share_features(folder, opened, planned, scoring, workers, progress)
+        if part is None and scoring is not None:
+            stages = Stages(out)
+            if repair:
+                stages.forget()
+            _evaluate(folder, stages, scoring, progress)
+            if not missing_weights(folder):
+                _gallery(folder, stages, generator, opened, prompts, progress)
+                for make in outputs:
+                    make(folder, opened, stages)
     return folder
+
+
+def _share_features(
+    folder: RunFolder, config: RunConfig, planned: Sequence[PlannedSample], scoring: Scoring | None, workers: Workers,
+    progress: bool,
+) -> None:  # fmt: skip
+    """Extract image features with all workers; a process alone leaves that to the evaluation."""
+    if workers.alone:
+        return
+    workers.wait()
+    extractors = scoring.metrics.spaces if scoring is not None else open_extractors(config)
+    images = len(planned) // len(config.sweep.guidance_weights)
+    share_features(folder, extractors, images, workers, progress)
 
 
 def _shared_folder(out: Path, workers: Workers, record: Callable[[], dict[str, Any]] | None) -> RunFolder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,13 @@ class Plan:
     start: torch.Tensor | None = None
 
 
+def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Refuse "nan" and "inf", which a range lets through."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number", ctx, param)
+    return value
+
+
 @click.command(name="generate")
 @click.option("--model", required=True, help="Short name, path or hub id of the model.")
 @click.option("--generator", default="bundled", show_default=True, help="Which generator opens the model.")
@@ -38,6 +46,7 @@ class Plan:
 @click.option(
     "--guidance",
     type=click.FloatRange(min=0),
+    callback=_finite,
     default=2.0,
     show_default=True,
     help="Guidance weight w of the first stage; 1 is off.",

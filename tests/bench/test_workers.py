@@ -33,7 +33,7 @@ from imagen_bench.bench.run import run_benchmark
 from imagen_bench.config import RunConfig, validate
 
 evaluate.open_extractor = toy_bench.StubExtractor
-toy_bench.SECONDS_A_CALL = 0.03
+toy_bench.SECONDS_A_CALL = 0.05
 config = validate(RunConfig, json.loads(sys.argv[1]), "driver")
 out, groups = Path(sys.argv[2]), json.loads(sys.argv[3])
 
@@ -116,7 +116,7 @@ def test_killed_25_times_alone_and_in_groups_a_run_ends_with_the_same_bytes(toy:
     groups: list[dict[str, Any]] = []
     for death in range(25):
         workers = 1 + death % 3
-        seconds = round(rng.uniform(0.05, 0.6), 3)
+        seconds = round(rng.uniform(0.03, 0.3), 3)
         groups.append({"workers": workers, "victim": rng.randrange(workers), "seconds": seconds})
     codes = drive(toy, tmp_path / "killed", [*groups, {"workers": 2}])
     assert codes[-1] == [0, 0]

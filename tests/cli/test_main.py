@@ -93,7 +93,10 @@ def test_system_error_is_told_without_a_traceback(failing: list[Exception]) -> N
     failing.append(PermissionError(13, "Permission denied", "/x"))
     result = run("demo")
     assert result.exit_code == 1
-    assert result.stderr == "error: PermissionError: [Errno 13] Permission denied: '/x'\n"
+    assert (
+        result.stderr
+        == "error: PermissionError: [Errno 13] Permission denied: '/x'; give a folder that you may write to as --out\n"
+    )
 
 
 def test_unforeseen_error_says_how_to_see_where(failing: list[Exception]) -> None:

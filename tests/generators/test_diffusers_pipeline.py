@@ -126,7 +126,7 @@ SMALL = {"height": 16, "width": 16, "call": {"max_sequence_length": 16}}
         ("sdxl", {"steps": 1}),
         ("sd3", STOCHASTIC | {"call": {"max_sequence_length": 16}}),
         ("flux", SMALL | {"steps": 1}),
-        ("pixart", {"steps": 1, "call": {"use_resolution_binning": False}}),
+        ("pixart", {"steps": 2, "call": {"use_resolution_binning": False}}),
         ("if-1", {}),
     ],
 )

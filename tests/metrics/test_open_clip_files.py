@@ -66,7 +66,7 @@ def test_tokenizer_files_are_part_of_the_identity(clip_folder: Path, tmp_path: P
 def test_missing_weights_name_architecture_tag_and_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ModelError, match=r"ViT-B-32, pretrained tag openai, are not on this machine: download"):
+    with pytest.raises(ModelError, match=r"ViT-B-32, pretrained tag openai, are not on this machine: run"):
         open_extractor("ViT-B-32/openai")
 
 
