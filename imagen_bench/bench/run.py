@@ -103,9 +103,9 @@ def plan_run(config: RunConfig, out: Path, limit: int | None = None, weights: Se
 
 
 def run_benchmark(
-    config: RunConfig, out: Path | str, limit: int | None = None, progress: bool = False, outputs: Sequence[Output] = (),
-    weights: Sequence[float] | None = None, scoring_opener: ScoringOpener = open_scoring, part: Part | None = None,
-    repair: bool = False,
+    config: RunConfig, out: Path | str, limit: int | None = None, progress: bool = False,
+    outputs: Sequence[Output] = (), weights: Sequence[float] | None = None,
+    scoring_opener: ScoringOpener = open_scoring, part: Part | None = None, repair: bool = False,
 ) -> RunFolder:  # fmt: skip
     """Run a benchmark, or continue it: everything that is there already is kept.
 
