@@ -19,6 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from imagen_bench.config import RunConfig
+
 CLIP_DIM = 16
 CONTEXT = 12
 WORDS = ("a", "the", "red", "green", "blue", "square", "circle", "cat", "cats", "dog", "on", "two", "left")
@@ -225,6 +227,33 @@ def torchrun(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, check=False, env=given, cwd=tmp_path)
 
     return run
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    """Config of a small run in tmp_path (prompts, reference images), scored by a stub extractor of tests/toys."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "toys"))
+    import toy_bench
+
+    monkeypatch.setattr("imagen_bench.bench.evaluate.open_extractor", toy_bench.StubExtractor)
+    config: RunConfig = toy_bench.write_world(tmp_path)
+    return config
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, Any]]:
+    """Read everything that a run made and that is promised to be equal: all but times."""
+    import pandas as pd
+
+    def read(path: Path) -> dict[str, Any]:
+        files = path.glob("images/**/*.png")
+        found: dict[str, Any] = {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+        for name in ("scores.csv", "samples_scores.parquet"):
+            found[name] = (path / name).read_bytes()
+        found["samples"] = pd.read_parquet(path / "samples.parquet").drop(columns="seconds").to_csv()
+        return found
+
+    return read
 
 
 # Columns of a run's samples.parquet, as the run folder's documentation lists them.

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from imagen_bench.bench.run import run_benchmark
@@ -19,16 +18,7 @@ from imagen_bench.cli.main import _one_line
 from imagen_bench.config import RunConfig
 from imagen_bench.errors import RunFolderError
 
-
-def contents(path: Path) -> dict[str, Any]:
-    """Everything a run made that is promised to be equal: all but times."""
-    found: dict[str, Any] = {
-        file.relative_to(path).as_posix(): file.read_bytes() for file in path.glob("images/**/*.png")
-    }
-    for name in ("scores.csv", "samples_scores.parquet"):
-        found[name] = (path / name).read_bytes()
-    found["samples"] = pd.read_parquet(path / "samples.parquet").drop(columns="seconds").to_csv()
-    return found
+Contents = Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture
@@ -49,7 +39,9 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_loses_nothing(toy: RunConfig, tmp_path: Path, small_disk: Callable[[str], Path]) -> None:
+def test_a_full_disk_loses_nothing(
+    toy: RunConfig, tmp_path: Path, small_disk: Callable[[str], Path], contents: Contents
+) -> None:
     run_benchmark(toy, tmp_path / "straight")
     run = small_disk("200k") / "run"
     with pytest.raises(OSError, match="No space left") as caught:
@@ -64,7 +56,7 @@ def test_a_full_disk_loses_nothing(toy: RunConfig, tmp_path: Path, small_disk: C
     assert list(run.rglob(".tmp-*")) == []
 
 
-def test_repair_makes_everything_anew_that_was_spoilt(toy: RunConfig, tmp_path: Path) -> None:
+def test_repair_makes_everything_anew_that_was_spoilt(toy: RunConfig, tmp_path: Path, contents: Contents) -> None:
     run_benchmark(toy, tmp_path / "straight")
     run = run_benchmark(toy, tmp_path / "run").path
     images = sorted(run.glob("images/**/*.png"))
@@ -82,7 +74,7 @@ def test_repair_makes_everything_anew_that_was_spoilt(toy: RunConfig, tmp_path: 
 
 
 def test_a_clock_that_jumps_back_changes_nothing(
-    toy: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: Contents
 ) -> None:
     run_benchmark(toy, tmp_path / "straight")
     times = itertools.count(2_000_000_000, -86_400)

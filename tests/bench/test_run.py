@@ -7,10 +7,10 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 
@@ -23,6 +23,8 @@ from imagen_bench.config import RunConfig, apply_overrides, dump_config, validat
 from imagen_bench.errors import ConfigError, RunFolderError
 from imagen_bench.generators.base import generators
 from imagen_bench.generators.callable import open_callable
+
+Contents = Callable[[Path], dict[str, Any]]
 
 # Runs the toy benchmark in forked children of one process that has imported all. Each child kills itself at
 # the given call of fsync (before or after it) or is killed after the given seconds; the last is left alone.
@@ -70,17 +72,9 @@ def changed(config: RunConfig, *overrides: str) -> RunConfig:
     return validate(RunConfig, apply_overrides(dump_config(config), overrides), "test")
 
 
-def contents(path: Path) -> dict[str, Any]:
-    """Everything a run made that is promised to be equal: all but times."""
-    files = list(path.glob("images/**/*.png"))
-    found: dict[str, Any] = {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
-    for name in ("scores.csv", "samples_scores.parquet"):
-        found[name] = (path / name).read_bytes()
-    found["samples"] = pd.read_parquet(path / "samples.parquet").drop(columns="seconds").to_csv()
-    return found
-
-
-def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(toy: RunConfig, tmp_path: Path) -> None:
+def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(
+    toy: RunConfig, tmp_path: Path, contents: Contents
+) -> None:
     toy = changed(toy, "prompts.samples_per_prompt=1")
     run_benchmark(toy, tmp_path / "straight")
     rng = random.Random(7)
@@ -137,7 +131,7 @@ def test_second_start_does_nothing(toy: RunConfig, tmp_path: Path) -> None:
     assert set(before) == set((tmp_path / "run").rglob("*.parquet"))
 
 
-def test_added_weight_gives_the_scores_of_a_run_that_had_it(toy: RunConfig, tmp_path: Path) -> None:
+def test_added_weight_gives_the_scores_of_a_run_that_had_it(toy: RunConfig, tmp_path: Path, contents: Contents) -> None:
     more = changed(toy, "sweep.guidance_weights=[2.0, 1.0, 1.5, 4.0]")
     run_benchmark(toy, tmp_path / "grown")
     run_benchmark(more, tmp_path / "grown")

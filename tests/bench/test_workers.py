@@ -7,10 +7,10 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from imagen_bench.bench.generate import Part
@@ -20,6 +20,8 @@ from imagen_bench.bench.run import run_benchmark
 from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.config import RunConfig, apply_overrides, dump_config, validate
 from imagen_bench.errors import RunFolderError
+
+Contents = Callable[[Path], dict[str, Any]]
 
 # Runs the toy benchmark again and again in groups of forked workers that find each other as under torchrun. Of each
 # group but the last, one worker is killed after some seconds, and then the others, as torchrun's agent does.
@@ -75,17 +77,6 @@ def changed(config: RunConfig, *overrides: str) -> RunConfig:
     return validate(RunConfig, apply_overrides(dump_config(config), overrides), "test")
 
 
-def contents(path: Path) -> dict[str, Any]:
-    """Everything a run made that is promised to be equal: all but times."""
-    found: dict[str, Any] = {
-        file.relative_to(path).as_posix(): file.read_bytes() for file in path.glob("images/**/*.png")
-    }
-    for name in ("scores.csv", "samples_scores.parquet"):
-        found[name] = (path / name).read_bytes()
-    found["samples"] = pd.read_parquet(path / "samples.parquet").drop(columns="seconds").to_csv()
-    return found
-
-
 def drive(config: RunConfig, out: Path, groups: list[dict[str, Any]]) -> list[list[int]]:
     """Run groups of workers in one folder; return the exit codes of each."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests/toys", "."]), "OMP_NUM_THREADS": "1"}
@@ -98,7 +89,7 @@ def drive(config: RunConfig, out: Path, groups: list[dict[str, Any]]) -> list[li
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_three_workers_share_a_run_and_make_its_bytes(toy: RunConfig, tmp_path: Path) -> None:
+def test_three_workers_share_a_run_and_make_its_bytes(toy: RunConfig, tmp_path: Path, contents: Contents) -> None:
     run_benchmark(toy, tmp_path / "straight")
     assert drive(toy, tmp_path / "shared", [{"workers": 3}]) == [[0, 0, 0]]
     assert contents(tmp_path / "shared") == contents(tmp_path / "straight")
@@ -110,7 +101,9 @@ def test_three_workers_share_a_run_and_make_its_bytes(toy: RunConfig, tmp_path: 
 
 
 @pytest.mark.slow
-def test_killed_25_times_alone_and_in_groups_a_run_ends_with_the_same_bytes(toy: RunConfig, tmp_path: Path) -> None:
+def test_killed_25_times_alone_and_in_groups_a_run_ends_with_the_same_bytes(
+    toy: RunConfig, tmp_path: Path, contents: Contents
+) -> None:
     run_benchmark(toy, tmp_path / "straight")
     rng = random.Random(11)
     groups: list[dict[str, Any]] = []
@@ -126,7 +119,7 @@ def test_killed_25_times_alone_and_in_groups_a_run_ends_with_the_same_bytes(toy:
     assert list((tmp_path / "killed").rglob(".tmp-*")) == []
 
 
-def test_parts_merge_into_the_run(toy: RunConfig, tmp_path: Path) -> None:
+def test_parts_merge_into_the_run(toy: RunConfig, tmp_path: Path, contents: Contents) -> None:
     run_benchmark(toy, tmp_path / "straight")
     places = [tmp_path / f"part{number}" for number in (1, 2, 3)]
     for number, place in enumerate(places, start=1):
@@ -144,7 +137,7 @@ def test_parts_merge_into_the_run(toy: RunConfig, tmp_path: Path) -> None:
     assert RunFolder.open(tmp_path / "merged").run["generation"]["images"] == 60
 
 
-def test_weights_made_apart_merge(toy: RunConfig, tmp_path: Path) -> None:
+def test_weights_made_apart_merge(toy: RunConfig, tmp_path: Path, contents: Contents) -> None:
     run_benchmark(toy, tmp_path / "straight")
     for weight in (2.0, 1.0, 1.5):
         run_benchmark(changed(toy, f"sweep.guidance_weights=[{weight}]"), tmp_path / f"w{weight}")
