@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,13 @@ def opened(endpoint: Any, **options: Any) -> Any:
 def test_images_come_in_the_order_of_the_prompts(endpoint: Any) -> None:
     from toy_endpoint import KEY, color_of
 
+    endpoint.expected_at_once = 4
     prompts = [f"prompt {number}" for number in range(9)]
     images = opened(endpoint, extra={"quality": "low"}).generate(prompts, range(9), 1.0)
     assert images.shape == (9, 3, 48, 64)
     assert [tuple(image[:, 0, 0].tolist()) for image in images] == [color_of(prompt) for prompt in prompts]
     assert set(endpoint.headers_seen) == {("/v1/images/generations", f"Bearer {KEY}")}
-    assert 1 < endpoint.most_at_once <= 4
+    assert endpoint.most_at_once == 4
     body = next(body for body in endpoint.bodies if body["prompt"] == "prompt 3")
     assert body == {"model": "toy-image-1", "prompt": "prompt 3", "n": 1, "size": "64x48", "quality": "low"}
 
@@ -118,9 +120,10 @@ def test_an_image_behind_an_address_is_fetched_without_the_key(endpoint: Any) ->
 
 
 def test_a_rate_limit_spreads_requests(endpoint: Any) -> None:
+    before = time.monotonic()
     opened(endpoint, requests_per_minute=600, concurrency=8).generate([f"{n}" for n in range(4)], range(4), 1.0)
-    starts = sorted(endpoint.starts)
-    assert starts[-1] - starts[0] >= 0.27
+    # The first request may reach the server late, the last one never early.
+    assert max(endpoint.starts) - before >= 0.27
 
 
 def test_a_refused_prompt_is_grey_and_remarked_or_stops(endpoint: Any) -> None:

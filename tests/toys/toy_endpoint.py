@@ -19,7 +19,7 @@ KEY = "sk-test-0123456789"
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Keeps the requests that it got, and how many run at once."""
+    """Keeps the requests that it got, and how many run at once; answers none before `expected_at_once` have met."""
 
     daemon_threads = True
 
@@ -29,7 +29,8 @@ class Endpoint(ThreadingHTTPServer):
         self.starts: list[float] = []
         self.headers_seen: list[tuple[str, str | None]] = []
         self.at_once = self.most_at_once = 0
-        self.lock = threading.Lock()
+        self.expected_at_once = 1
+        self.lock = threading.Condition()
 
     @property
     def base_url(self) -> str:
@@ -50,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.headers_seen.append((self.path, self.headers.get("authorization")))
             self.server.at_once += 1
             self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
+            self.server.lock.notify_all()
+            self.server.lock.wait_for(lambda: self.server.most_at_once >= self.server.expected_at_once, timeout=30)
         try:
             self._answer(body, self.server.tries_of(body["prompt"]))
         except (BrokenPipeError, ConnectionResetError):
