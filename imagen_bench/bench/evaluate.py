@@ -19,6 +19,7 @@ from imagen_bench.bench.generate import used_prompts
 from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, check_options, named_uses, open_metric_set
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.protocol import prompt_set_key
+from imagen_bench.bench.reference_pass import extract_alone
 from imagen_bench.bench.run_features import READ_BATCH, feature_file, finished_weights, image_features
 from imagen_bench.bench.run_folder import (
     SAMPLE_SCORE_COLUMNS,
@@ -38,6 +39,8 @@ from imagen_bench.metrics.weights import WeightsPlaces
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from imagen_bench.bench.reference_pass import Extract
 
 OVERALL = "all"
 # Rows of features that metrics are given at once.
@@ -95,7 +98,9 @@ class Scoring:
         return found
 
 
-def open_scoring(config: RunConfig, prompts: PromptSet, run: Path, progress: bool = False) -> Scoring:
+def open_scoring(
+    config: RunConfig, prompts: PromptSet, run: Path, progress: bool = False, extract: Extract = extract_alone
+) -> Scoring:
     """Open extractors and reference set and check that the metrics can be computed with them.
 
     Args:
@@ -103,6 +108,7 @@ def open_scoring(config: RunConfig, prompts: PromptSet, run: Path, progress: boo
         prompts: Its prompt set, unlimited.
         run: The run folder, which may hold the reference's moments from an earlier start; nothing is written there.
         progress: Show a bar on stderr while a reference set is read.
+        extract: Extracts the features of the reference images.
 
     Raises:
         ConfigError: Unknown metric, one given twice, or one that needs a reference set where none is
@@ -121,6 +127,7 @@ def open_scoring(config: RunConfig, prompts: PromptSet, run: Path, progress: boo
             config.seed,
             earlier=lambda extractor: feature_file(run, extractor, "reference"),
             progress=progress,
+            extract=extract,
         ),
         prompts=PromptSource(
             prompt_set_key(prompts.id, prompts.version, prompts.digest), config.prompts.samples_per_prompt

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from imagen_bench.bench.protocol import protocol_id, protocol_words
 from imagen_bench.bench.reference import Reference, ReferenceNeeds, open_reference
+from imagen_bench.bench.reference_pass import extract_alone
 from imagen_bench.errors import ConfigError, InputError
 from imagen_bench.metrics.base import Metric, MetricContext, MetricResult, metrics
 from imagen_bench.metrics.statistics import NPZ_EXTRACTOR
 from imagen_bench.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from imagen_bench.bench.reference_pass import Extract
     from imagen_bench.data.references import ImageSet
     from imagen_bench.metrics.extractors import Extractor, ImageExtractor
 
@@ -221,6 +223,7 @@ def open_metric_set(
     earlier: Callable[[ImageExtractor], Path] | None = None,
     batch_size: int = 32,
     progress: bool = False,
+    extract: Extract = extract_alone,
 ) -> MetricSet:
     """Open what the metrics need of the reference set.
 
@@ -233,6 +236,7 @@ def open_metric_set(
         earlier: Where an earlier start may have kept the reference's moments of an extractor.
         batch_size: Images a forward pass.
         progress: Show a bar on stderr.
+        extract: Extracts the features of the reference images.
 
     Raises:
         ImagenBenchError: A reference set that cannot be opened.
@@ -243,7 +247,7 @@ def open_metric_set(
     if reference is not None and (moments or features):
         files = {space: earlier(spaces[space]) for space in moments} if earlier is not None else None
         needs = ReferenceNeeds(spaces, moments, features)
-        opened = open_reference(reference, needs, files, batch_size, progress)
+        opened = open_reference(reference, needs, files, batch_size, progress, extract)
     chosen = MetricSet(uses, spaces, opened, options, seed)
     for use in uses:
         chosen.new_metric(use)

@@ -15,9 +15,11 @@ import numpy as np
 
 from imagen_bench.assets import asset
 from imagen_bench.bench.progress import progress_bar
+from imagen_bench.bench.reference_pass import extract_alone
 from imagen_bench.errors import ImagenBenchError, InputError
 
 if TYPE_CHECKING:
+    from imagen_bench.bench.reference_pass import Extract
     from imagen_bench.data.references import ImageSet
     from imagen_bench.metrics.extractors import ImageExtractor
     from imagen_bench.metrics.feature_pass import Features
@@ -93,6 +95,7 @@ def open_reference(
     earlier: Mapping[str, Path] | None = None,
     batch_size: int = _READ_BATCH,
     progress: bool = False,
+    extract: Extract = extract_alone,
 ) -> Reference:
     """Return what is needed of a reference set.
 
@@ -102,6 +105,7 @@ def open_reference(
         earlier: Moments of an earlier start by space; used if they are of the same images and the same extractor.
         batch_size: Images a forward pass; moves no number.
         progress: Show a bar on stderr.
+        extract: Extracts the features of images.
 
     Raises:
         InputError: Nothing readable there, or a statistics file where single features are needed.
@@ -112,7 +116,7 @@ def open_reference(
     images = reference_images(source) if isinstance(source, str) else source
     if images is None:
         return _from_statistics(asset(BUNDLED[source]) if source in BUNDLED else Path(str(source)), needs)
-    reader = _Reader(images, needs, FeatureStore(), batch_size, progress)
+    reader = _Reader(images, needs, FeatureStore(), extract, batch_size, progress)
     moments = {space: reader.moments(space, (earlier or {}).get(space)) for space in needs.moments}
     features = {space: reader.features(space) for space in needs.features}
     return Reference(images.name, images.digest, len(images), moments, features)
@@ -141,12 +145,13 @@ class _Reader:
     """Reads a set of images once for all that the cache lacks."""
 
     def __init__(
-        self, images: ImageSet, needs: ReferenceNeeds, store: FeatureStore, batch_size: int, progress: bool
-    ) -> None:
+        self, images: ImageSet, needs: ReferenceNeeds, store: FeatureStore, extract: Extract, batch_size: int,
+        progress: bool,
+    ) -> None:  # fmt: skip
         from imagen_bench.metrics.feature_key import features_key, statistics_key
 
         self._images, self._needs, self._store = images, needs, store
-        self._batch_size, self._progress = batch_size, progress
+        self._extract, self._batch_size, self._progress = extract, batch_size, progress
         ids = {space: extractor.id for space, extractor in needs.extractors.items()}
         source = (images.hashes, images.preprocessing)
         self._moment_keys = {space: statistics_key(*source, ids[space]) for space in needs.moments}
@@ -185,19 +190,17 @@ class _Reader:
     def _pass(
         self, moments: Sequence[str], features: Sequence[str]
     ) -> tuple[dict[str, GaussianStatistics], dict[str, Features]]:
-        from imagen_bench.metrics.feature_pass import FeaturePass
         from imagen_bench.metrics.statistics import GaussianStatistics, RunningMoments
 
         extractors = {space: self._needs.extractors[space] for space in dict.fromkeys((*moments, *features))}
         sums = {space: RunningMoments(extractors[space].dim) for space in moments}
         parts: dict[str, list[Features]] = {space: [] for space in features}
         with progress_bar("reference", total=len(self._images), show=self._progress) as bar:
-            for batch in FeaturePass(extractors).features(self._images.decoders(), self._batch_size):
+            for batch in self._extract(self._images, extractors, self._batch_size, bar.update):
                 for space, running in sums.items():
                     running.update(batch[space])
                 for space, kept in parts.items():
                     kept.append(batch[space])
-                bar.update(len(next(iter(batch.values()))))
         digest, name = self._images.digest, self._images.name
         found = {
             space: GaussianStatistics(m.mean, m.covariance, m.n, extractors[space].id, digest, name)

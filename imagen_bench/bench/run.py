@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagen_bench.bench.calls import generation_notes
 from imagen_bench.bench.evaluate import (
@@ -32,6 +32,8 @@ from imagen_bench.bench.generate import (
 )
 from imagen_bench.bench.lock import locked
 from imagen_bench.bench.provenance import host_info, package_version, versions, with_home, without_home
+from imagen_bench.bench.reference import reference_images
+from imagen_bench.bench.reference_pass import SharedPass, extract_alone, help_main
 from imagen_bench.bench.run_features import share_features
 from imagen_bench.bench.run_folder import RunFolder, refuse_foreign, samples_digest, weight_folder
 from imagen_bench.bench.same_run import refuse_other_run
@@ -43,10 +45,14 @@ from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, SuperResolver, open_generator
 from imagen_bench.workers import Workers, join_workers
 
+if TYPE_CHECKING:
+    from imagen_bench.bench.reference_pass import Extract
+    from imagen_bench.metrics.extractors import ImageExtractor
+
 GALLERY = "gallery"
 Output = Callable[[RunFolder, RunConfig, Stages], None]
 """Makes something from a scored run, unless `Stages` says that it is finished."""
-ScoringOpener = Callable[[RunConfig, PromptSet, Path, bool], Scoring]
+ScoringOpener = Callable[[RunConfig, PromptSet, Path, bool, "Extract"], Scoring]
 """What `open_scoring` is."""
 
 
@@ -142,7 +148,8 @@ def run_benchmark(
     now = _weights_now(opened, weights)
     generator = open_generator(opened.model)
     prepare_generator(generator, [item for item in planned if item.guidance_weight in now])
-    scoring = scoring_opener(opened, prompts, out, progress) if workers.is_main else None
+    extractors = cache(partial(open_extractors, opened))
+    scoring = _open_scoring(scoring_opener, opened, prompts, out, progress, workers, extractors)
     with locked(out) if workers.is_main else nullcontext():
         record = partial(run_record, config, generator, prompts, scoring) if scoring is not None else None
         folder = _shared_folder(out, workers, record)
@@ -150,7 +157,7 @@ def run_benchmark(
             keep_reference(folder, scoring)
         generate_samples(folder, generator, opened, prompts, progress, now, part, workers, repair)
         if part is None:
-            _share_features(folder, opened, planned, scoring, workers, progress)
+            _share_features(folder, opened, planned, scoring, workers, extractors, progress)
         if part is None and scoring is not None:
             stages = Stages(out)
             if repair:
@@ -163,15 +170,32 @@ def run_benchmark(
     return folder
 
 
+def _open_scoring(
+    opener: ScoringOpener, config: RunConfig, prompts: PromptSet, out: Path, progress: bool, workers: Workers,
+    extractors: Callable[[], Mapping[str, ImageExtractor]],
+) -> Scoring | None:  # fmt: skip
+    """Open what the run is scored with in the main worker; the others help it with the reference set."""
+    if workers.alone:
+        return opener(config, prompts, out, progress, extract_alone)
+    if not workers.is_main:
+        reference = config.scores.reference
+        help_main(workers, lambda: None if reference is None else reference_images(reference), extractors)
+        return None
+    shared = SharedPass(workers)
+    scoring = opener(config, prompts, out, progress, shared)
+    shared.finish()
+    return scoring
+
+
 def _share_features(
     folder: RunFolder, config: RunConfig, planned: Sequence[PlannedSample], scoring: Scoring | None, workers: Workers,
-    progress: bool,
+    open_extractors: Callable[[], Mapping[str, ImageExtractor]], progress: bool,
 ) -> None:  # fmt: skip
     """Extract image features with all workers; a process alone leaves that to the evaluation."""
     if workers.alone:
         return
     workers.wait()
-    extractors = scoring.metrics.spaces if scoring is not None else open_extractors(config)
+    extractors = scoring.metrics.spaces if scoring is not None else open_extractors()
     images = len(planned) // len(config.sweep.guidance_weights)
     share_features(folder, extractors, images, workers, progress)
 

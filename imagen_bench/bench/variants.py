@@ -22,16 +22,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagen_bench.bench.evaluate import Scoring, open_scoring
 from imagen_bench.bench.lock import LOCK_NAME
 from imagen_bench.bench.provenance import without_home
+from imagen_bench.bench.reference_pass import extract_alone
 from imagen_bench.config import SWEEP_KEYS, RunConfig, apply_run_overrides, dump_config, read_toml, validate
 from imagen_bench.data.prompts import PromptSet
 from imagen_bench.errors import ConfigError, RunFolderError
 from imagen_bench.files import atomic_write_text, digest_json
 from imagen_bench.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from imagen_bench.bench.reference_pass import Extract
 
 VARIANTS = "variants"
 STUDY_FILE = "study.json"
@@ -129,12 +133,15 @@ class ScoringShare:
     def __init__(self) -> None:
         self._opened: dict[str, Scoring] = {}
 
-    def open(self, config: RunConfig, prompts: PromptSet, run: Path, progress: bool = False) -> Scoring:
+    def open(
+        self, config: RunConfig, prompts: PromptSet, run: Path, progress: bool = False,
+        extract: Extract = extract_alone,
+    ) -> Scoring:  # fmt: skip
         """As `open_scoring`; extractors that served another run start counting afresh."""
         parts = dump_config(config)
         key = digest_json({name: parts[name] for name in ("seed", "prompts", "scores")})
         if key not in self._opened:
-            self._opened[key] = open_scoring(config, prompts, run, progress)
+            self._opened[key] = open_scoring(config, prompts, run, progress, extract)
         scoring = self._opened[key]
         scoring.metrics.forget_truncated()
         return scoring
