@@ -16,11 +16,16 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced to disk and renamed to `path`.
 
     Parents are made. The temporary name keeps the suffix, since some writers choose the format by it. When
     the body raises, the temporary file is removed and an existing `path` stays as it was.
+
+    Args:
+        path: The file.
+        durable: Sync. Not needed for what holds its own digest and is made anew after a power cut, such as the many
+            small files of a cache.
 
     Raises:
         FileNotFoundError: The body wrote nothing to the path that it was given.
@@ -30,11 +35,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     temporary = target.with_name(f".tmp-{secrets.token_hex(8)}{target.suffix}")
     try:
         yield temporary
-        _sync(temporary, os.O_RDWR)
+        if durable:
+            _sync(temporary, os.O_RDWR)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    if os.name == "posix":
+    if durable and os.name == "posix":
         _sync(target.parent, os.O_RDONLY)
 
 

@@ -33,3 +33,8 @@ def data_home() -> Path:
 def weights_folder() -> Path:
     """Return the folder of downloaded weights inside the user's data folder; it need not exist yet."""
     return data_home() / "weights"
+
+
+def text_cache_folder() -> Path:
+    """Return the folder of embedded prompts inside the user's data folder; it need not exist yet."""
+    return data_home() / "cache" / "texts"

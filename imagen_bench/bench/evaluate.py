@@ -20,7 +20,13 @@ from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, ch
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.protocol import prompt_set_key
 from imagen_bench.bench.reference_pass import extract_alone
-from imagen_bench.bench.run_features import READ_BATCH, feature_file, finished_weights, image_features
+from imagen_bench.bench.run_features import (
+    READ_BATCH,
+    feature_file,
+    finished_weights,
+    image_features,
+    share_features,
+)
 from imagen_bench.bench.run_folder import (
     SAMPLE_SCORE_COLUMNS,
     SCORE_COLUMNS,
@@ -36,6 +42,7 @@ from imagen_bench.metrics.extractors import Extractor, ImageExtractor, open_extr
 from imagen_bench.metrics.resize import DEFAULT_RESIZE
 from imagen_bench.metrics.statistics import save_statistics
 from imagen_bench.metrics.weights import WeightsPlaces
+from imagen_bench.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,18 +199,20 @@ def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) ->
         The number of weights scored.
     """
     samples = folder.samples()
+    share_features(folder, scoring.metrics.spaces, scoring.n, Workers(), progress)
     finished = finished_weights(samples, scoring.n)
     texts = _text_features(folder, scoring, sorted(set(samples["prompt"])))
     score_rows: list[list[Any]] = []
     sample_rows: list[pd.DataFrame] = []
-    with progress_bar("scores", total=scoring.n * len(finished), show=progress) as bar:
+    total = len(finished) * len(scoring.metrics.uses)
+    with progress_bar("scores", total=total, show=progress, unit="score") as bar:
         for weight, rows in finished.items():
             features = image_features(folder, scoring.metrics.spaces, weight, rows)
             for use in scoring.metrics.uses:
                 results, per_sample = _score(scoring, use, rows, features[use.space], texts)
                 score_rows += _tidy(folder, scoring, weight, use, results)
                 sample_rows += per_sample
-            bar.update(len(rows))
+                bar.update()
     _write_scores(folder, score_rows, sample_rows)
     return len(finished)
 

@@ -23,7 +23,15 @@ from imagen_bench.config import RunConfig
 from imagen_bench.data.prompts import Prompt, PromptSet
 from imagen_bench.errors import ConfigError
 from imagen_bench.files import sha256_file
-from imagen_bench.generators.base import CallReport, Generator, Prepares, Reports, SampleRequest, check_images
+from imagen_bench.generators.base import (
+    CallReport,
+    EmbedsPrompts,
+    Generator,
+    Prepares,
+    Reports,
+    SampleRequest,
+    check_images,
+)
 from imagen_bench.generators.batching import LARGEST_SIZE, Batcher
 from imagen_bench.workers import Workers
 
@@ -146,6 +154,8 @@ def generate_samples(
     if part is not None:
         chunks = part.of(chunks)
     missing = [items for chunk in chunks if (items := [item for item in chunk if item.key not in done])]
+    if missing and isinstance(generator, EmbedsPrompts):
+        _embed_prompts(generator, [item.prompt.prompt for items in missing for item in items], workers, progress)
     made: list[Sample] = []
     total, there = sum(map(len, chunks)), sum(map(len, chunks)) - sum(map(len, missing))
     count = workers.counter()
@@ -161,6 +171,15 @@ def generate_samples(
     if workers.is_main:
         _compile(folder, [finished[item.key] for item in every if item.key in finished])
     return sum(map(len, missing))
+
+
+def _embed_prompts(generator: EmbedsPrompts, prompts: Sequence[str], workers: Workers, progress: bool) -> None:
+    texts = list(dict.fromkeys(prompts))
+    count = workers.counter()
+    show = progress and workers.is_main
+    with progress_bar("prompts", total=len(texts), show=show, unit="text") as bar:
+        generator.embed_prompts(texts, workers, lambda more: bar.update(count(more) - bar.n))
+        bar.update(len(texts) - bar.n)
 
 
 def chunk_size(batcher: Batcher, workers: Workers) -> int:

@@ -31,6 +31,7 @@ from imagen_bench.bench.generate import (
     used_prompts,
 )
 from imagen_bench.bench.lock import locked
+from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.provenance import host_info, package_version, versions, with_home, without_home
 from imagen_bench.bench.reference import reference_images
 from imagen_bench.bench.reference_pass import SharedPass, extract_alone, help_main
@@ -165,8 +166,7 @@ def run_benchmark(
             _evaluate(folder, stages, scoring, progress)
             if not missing_weights(folder):
                 _gallery(folder, stages, generator, opened, prompts, progress)
-                for make in outputs:
-                    make(folder, opened, stages)
+                _make_outputs(outputs, folder, opened, stages, progress)
     return folder
 
 
@@ -328,6 +328,15 @@ def _gallery(
         if other.name != weight_folder(weight):
             shutil.rmtree(other)
     stages.finish(GALLERY, inputs)
+
+
+def _make_outputs(
+    outputs: Sequence[Output], folder: RunFolder, config: RunConfig, stages: Stages, progress: bool
+) -> None:
+    with progress_bar("outputs", total=len(outputs), show=progress and len(outputs) > 0, unit="output") as bar:
+        for make in outputs:
+            make(folder, config, stages)
+            bar.update()
 
 
 def weights_digest(folder: RunFolder, weights: Sequence[float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ def image_features(
 def share_features(
     folder: RunFolder, extractors: Mapping[str, ImageExtractor], n: int, workers: Workers, progress: bool = False
 ) -> None:
-    """Extract the image features of a run's finished weights with all workers, for `evaluate_run` of the main one.
+    """Extract the image features that a run's finished weights lack, with all workers; the main one writes them.
 
     Args:
         folder: The run folder; its samples table is written.
@@ -53,24 +54,53 @@ def share_features(
         workers: The processes that share the work; each calls this.
         progress: Show a bar on stderr.
     """
-    finished = finished_weights(folder.samples(), n)
-    show = progress and workers.is_main
-    with progress_bar("features", total=n * len(finished), show=show) as bar:
-        for weight, rows in finished.items():
-            files = _feature_files(folder, extractors, weight, rows)
-            lacking = workers.from_main(partial(_lacking, files))
-            if lacking:
-                found = []
-                for place in workers.claim(-(-n // _SHARE)):
-                    part = rows.iloc[place * _SHARE : (place + 1) * _SHARE]
-                    batches = _extract(folder, {space: extractors[space] for space in lacking}, part)
-                    found += [(place, number, batch) for number, batch in enumerate(batches)]
-                gathered = [item for items in workers.gather(found) for item in items]
+    plan = _Plan.of(folder, extractors, n)
+    lacking: dict[float, list[str]] = workers.from_main(plan.lacking)
+    if lacking:
+        count = workers.counter()
+        show = progress and workers.is_main
+        with progress_bar("features", total=n * len(lacking), show=show) as bar:
+            for weight, spaces in lacking.items():
+                batches = plan.extract(weight, spaces, workers, lambda more: bar.update(count(more) - bar.n))
                 if workers.is_main:
-                    gathered.sort(key=lambda item: item[:2])
-                    _write_features(files, lacking, [batch for *_, batch in gathered])
-            bar.update(n)
+                    _write_features(plan.files[weight], spaces, batches)
+            bar.update(n * len(lacking) - bar.n)
     workers.wait()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The finished weights of a run, and the files that their features belong in, by feature space."""
+
+    folder: RunFolder
+    extractors: Mapping[str, ImageExtractor]
+    rows: Mapping[float, pd.DataFrame]
+    files: Mapping[float, Mapping[str, FeatureFile]]
+
+    @classmethod
+    def of(cls, folder: RunFolder, extractors: Mapping[str, ImageExtractor], n: int) -> _Plan:
+        rows = finished_weights(folder.samples(), n)
+        files = {weight: _feature_files(folder, extractors, weight, rows[weight]) for weight in rows}
+        return cls(folder, extractors, rows, files)
+
+    def lacking(self) -> dict[float, list[str]]:
+        """Return the spaces that lack features, by weight; weights that lack none are left out."""
+        found = {weight: _lacking(files) for weight, files in self.files.items()}
+        return {weight: spaces for weight, spaces in found.items() if spaces}
+
+    def extract(
+        self, weight: float, spaces: Sequence[str], workers: Workers, tell: Callable[[int], object]
+    ) -> Iterable[dict[str, Features]]:
+        """Return the batches of a weight in order, in the main worker; alone, each as it comes."""
+        chosen, rows = {space: self.extractors[space] for space in spaces}, self.rows[weight]
+        if workers.alone:
+            return _told(_extract(self.folder, chosen, rows), tell)
+        found = []
+        for place in workers.claim(-(-len(rows) // _SHARE)):
+            part = rows.iloc[place * _SHARE : (place + 1) * _SHARE]
+            found += [(place, n, batch) for n, batch in enumerate(_told(_extract(self.folder, chosen, part), tell))]
+        gathered = [item for items in workers.gather(found) for item in items]
+        return [batch for *_, batch in sorted(gathered, key=lambda item: item[:2])]
 
 
 def finished_weights(samples: pd.DataFrame, n: int) -> dict[float, pd.DataFrame]:
@@ -109,6 +139,12 @@ def _extract(
 
     decoders = [partial(read_image, folder.image(row)) for _, row in rows.iterrows()]
     yield from FeaturePass(extractors).features(decoders, READ_BATCH)
+
+
+def _told(batches: Iterable[dict[str, Features]], tell: Callable[[int], object]) -> Iterator[dict[str, Features]]:
+    for batch in batches:
+        tell(len(next(iter(batch.values()))))
+        yield batch
 
 
 def _write_features(

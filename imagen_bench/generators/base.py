@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from imagen_bench.config import ModelSection
+    from imagen_bench.workers import Workers
 
 BUILT_IN = {
     "bundled": "bundled",
@@ -130,6 +131,20 @@ class Prepares(Protocol):
 
         Raises:
             ImagenBenchError: Some of them cannot; the message lists them.
+        """
+
+
+@runtime_checkable
+class EmbedsPrompts(Protocol):
+    """The optional ability of a generator to embed the prompts of a run before the first image is made."""
+
+    def embed_prompts(self, prompts: Sequence[str], workers: Workers, tell: Callable[[int], object]) -> None:
+        """Embed prompts, so that the text encoder need not stay beside the network that draws.
+
+        Args:
+            prompts: Texts of the images that are missing, the same in every worker.
+            workers: The processes that may share the work; each calls this.
+            tell: To be told how many texts are done since it was last told.
         """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, generators
 from imagen_bench.generators.bundled_options import CASCADE, BundledOptions, read_options
 from imagen_bench.generators.devices import check_device, compile_network, torch_dtype
+from imagen_bench.generators.prompts_ahead import embed_ahead, usable_text_cache
 from imagen_bench.imagen.cascade import Sampling, StageRun, check_sampling, sample_cascade
 from imagen_bench.imagen.checkpoint import WEIGHTS, load_stage, read_stage_config
 from imagen_bench.imagen.config import StageConfig
 from imagen_bench.imagen.text import TextEncoder
+from imagen_bench.workers import Workers
 
 
 class ModelLayout(Section):
@@ -57,7 +59,9 @@ class BundledImagen:
         self.name, self._options, self._folder, self._layout = name, options, folder, layout
         if options.stage == CASCADE and not layout.super_resolution:
             raise ModelError(f"{name} has no super-resolution stage, which options.stage = 'cascade' needs; use 'base'")
-        self._encoder = TextEncoder(folder / layout.text_encoder, layout.text_length, device=options.device)
+        self._cache = usable_text_cache()
+        encoder = folder / layout.text_encoder
+        self._encoder = TextEncoder(encoder, layout.text_length, device=options.device, cache=self._cache)
         self._stages = [self._load(part) for part in layout.parts]
         for stage, _ in self._stages:
             if stage.unet.text_dim != self._encoder.dim:
@@ -72,8 +76,8 @@ class BundledImagen:
         self._samplings = self._check_samplings()
 
     def _load(self, part: str) -> tuple[StageConfig, nn.Module]:
-        """A stage with its network as the options want it."""
-        stage, network = load_stage(self._folder / part, self._options.device)
+        """A stage with its network as the options want it, in main memory until something is drawn."""
+        stage, network = load_stage(self._folder / part)
         network.to(torch_dtype(self._options.dtype))
         if not self._options.channels_last:
             network.to(memory_format=torch.contiguous_format)
@@ -110,6 +114,15 @@ class BundledImagen:
             "image_size": self._stages[self._last][0].image_size,
         }
 
+    def embed_prompts(self, prompts: Sequence[str], workers: Workers, tell: Callable[[int], object]) -> None:
+        """Puts the embeddings of prompts on disk, shared among workers; then the text encoder leaves memory.
+
+        Raises:
+            ModelError: the text encoder cannot be read, or its cache not be written.
+        """
+        if self._cache is not None:
+            embed_ahead(self._encoder, prompts, workers, tell)
+
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float) -> Tensor:
         """One image a prompt and seed at the guided stage's weight; uint8 NCHW on the CPU."""
         return last_images(self.generate_stages(prompts, seeds, guidance_weight))
@@ -139,6 +152,7 @@ class BundledImagen:
         runs = []
         for index in range(first, last + 1):
             stage, network = self._stages[index]
+            network.to(self._options.device)
             weight = self._options.weight_of(stage.name, guidance_weight)
             runs.append(StageRun(stage, network, self._samplings[index], weight))
         return self._in_precision(sample_cascade(runs, self._encoder(list(prompts)), seeds, start, self._size))

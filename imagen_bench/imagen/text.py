@@ -104,6 +104,25 @@ class TextEncoder:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def keep(self, texts: Sequence[str]) -> int:
+        """Puts the embeddings of texts on disk, those that are there already left alone, and keeps none in memory.
+
+        Returns:
+            The number of texts that the encoder had to embed.
+
+        Raises:
+            ModelError: there is no cache folder, or it cannot be written.
+        """
+        if self._disk is None:
+            raise ModelError(f"{self.source} was opened without a cache: give a folder to keep embeddings in")
+        missing = sorted((text for text in dict.fromkeys(texts) if not self._disk.holds(text)), key=len)
+        for start in range(0, len(missing), self._batch_size):
+            batch = missing[start : start + self._batch_size]
+            self._encode(batch)
+            for text in batch:
+                del self._rows[text]
+        return len(missing)
+
     def __enter__(self) -> TextEncoder:
         return self
 
@@ -142,6 +161,7 @@ class TextEncoder:
         for start in range(0, len(missing), self._batch_size):
             self._encode(missing[start : start + self._batch_size])
 
+    @torch.no_grad()
     def _encode(self, texts: list[str]) -> None:
         if self._model is None:
             self._load()

@@ -8,6 +8,8 @@ absent and is written anew.
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -40,6 +42,10 @@ class TextCache:
         key = digest_json([*self._encoder, text])
         return self.folder / key[:2] / f"{key}.safetensors"
 
+    def holds(self, text: str) -> bool:
+        """Whether there is an embedding of a text; only reading it tells whether it is sound."""
+        return self.path(text).is_file()
+
     def get(self, text: str) -> Tensor | None:
         """The embedding (L, D) of a text in `dtype`, or None where there is none that can be trusted."""
         path = self.path(text)
@@ -49,7 +55,11 @@ class TextCache:
         except (OSError, SafetensorError):
             return None
         sound = tokens.dtype == self.dtype and metadata.get("sha256") == _sha256(tokens)
-        return tokens if sound and metadata.get("key") == path.stem else None
+        if not sound or metadata.get("key") != path.stem:
+            return None
+        with suppress(OSError):  # a read-only cache still serves
+            os.utime(path)
+        return tokens
 
     def put(self, text: str, tokens: Tensor) -> None:
         """Stores the embedding (L, D) of a text.
@@ -59,7 +69,7 @@ class TextCache:
         """
         path, tokens = self.path(text), tokens.detach().to("cpu", self.dtype).contiguous()
         try:
-            with atomic_path(path) as temporary:
+            with atomic_path(path, durable=False) as temporary:
                 save_file({"tokens": tokens}, temporary, metadata={"key": path.stem, "sha256": _sha256(tokens)})
         except OSError as error:
             raise ModelError(
