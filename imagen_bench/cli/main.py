@@ -1,6 +1,6 @@
 """The `imagen-bench` command: a table of commands that are imported when they are used.
 
-Exit codes: 0 done; 1 a refused input or a failed run, told in one line on stderr; 2 wrong usage.
+Exit codes: 0 done; 1 a refused input or a failed run, told in one line on stderr; 2 wrong usage; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import errno
 
 import click
 
+from imagen_bench.cli.interrupt import one_line_on_interrupt
 from imagen_bench.cli.lazy import LazyGroup
 from imagen_bench.errors import ImagenBenchError
 
@@ -49,7 +50,8 @@ class MainGroup(LazyGroup):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn an error into one line on stderr and status 1, unless `--debug` is given."""
         try:
-            return super().invoke(ctx)
+            with one_line_on_interrupt("run the same command again"):
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagen_bench.cli.interrupt import EXIT_INTERRUPTED
+from imagen_bench.cli.interrupt import one_line_on_interrupt
 from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
@@ -51,11 +51,8 @@ def command(
     given = {"data.root": data, "out": out, "init_from": init_from}
     more = [f"{key}={json.dumps(value)}" for key, value in given.items() if value]
     job = load_train_config(config, (*overrides, *more))
-    try:
+    with one_line_on_interrupt("run the same command with --resume to continue"):
         folder = _train(job, resume, download)
-    except KeyboardInterrupt:
-        click.echo("interrupted; run the same command with --resume to continue", err=True)
-        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     if join_workers().is_main:
         click.echo(json.dumps({"out": str(folder)}) if as_json else f"trained: {folder}")
 

@@ -31,6 +31,13 @@ def brighter(prompts: list[str], seeds: list[int], guidance_weight: float) -> np
     return sample(prompts, seeds, guidance_weight) + np.uint8(9)
 
 
+def sample_until_stopped(prompts: list[str], seeds: list[int], guidance_weight: float) -> np.ndarray[Any, Any]:
+    """The same for the first prompts; with the others, time passes until the process is ended."""
+    while prompts[0] != PROMPTS[0][1]:
+        time.sleep(0.05)
+    return sample(prompts, seeds, guidance_weight)
+
+
 class StubExtractor:
     """Channel means and one corner pixel as image features; a hash as text features."""
 
