@@ -29,6 +29,7 @@ from imagen_bench.generators.base import (
     Generator,
     Prepares,
     Reports,
+    Salvages,
     SampleRequest,
     check_images,
 )
@@ -164,8 +165,11 @@ def generate_samples(
             items = missing[place]
             bar.set_postfix_str(weight_folder(items[0].guidance_weight), refresh=False)
             for rows, drawn in batcher(len(items), partial(_draw, generator, items)):
-                made += _keep_batch(folder, items[rows], drawn, workers.rank)
-                bar.update(there + count(rows.stop - rows.start) - bar.n)
+                batch = drawn.finished(items[rows])
+                made += _keep_batch(folder, batch, drawn, workers.rank)
+                bar.update(there + count(len(batch)) - bar.n)
+                if drawn.failure is not None:
+                    raise drawn.failure
     for samples in workers.gather(made):
         finished.update((sample.key, sample) for sample in samples)
     if workers.is_main:
@@ -197,11 +201,20 @@ def _compile(folder: RunFolder, samples: Sequence[Sample]) -> None:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Images of a batch (uint8 NCHW), the time that they took, and what the generator says about them."""
+    """Images of a batch (uint8 NCHW), the time that they took, and what the generator says about them.
+
+    Where the call failed after it had finished some, `rows` are those, and `failure` is raised when they are kept.
+    """
 
     images: torch.Tensor
     seconds: float
     report: CallReport
+    rows: tuple[int, ...] | None = None
+    failure: BaseException | None = None
+
+    def finished(self, batch: Sequence[T]) -> Sequence[T]:
+        """Return the items of a batch that have an image."""
+        return batch if self.rows is None else [batch[row] for row in self.rows]
 
 
 def _chunks(planned: Sequence[PlannedSample], size: int) -> list[list[PlannedSample]]:
@@ -216,9 +229,17 @@ def _draw(generator: Generator, items: Sequence[PlannedSample], rows: slice) -> 
     batch = items[rows]
     started = time.perf_counter()
     prompts, seeds = [item.prompt.prompt for item in batch], [item.seed for item in batch]
-    returned = generator.generate(prompts, seeds, batch[0].guidance_weight)
+    source = f"generator '{generator.name}'"
+    try:
+        returned = generator.generate(prompts, seeds, batch[0].guidance_weight)
+    except BaseException as failure:
+        saved = generator.salvage() if isinstance(generator, Salvages) else None
+        if saved is None:
+            raise
+        images = check_images(saved.images, len(saved.rows), source)
+        return _Drawn(images, time.perf_counter() - started, saved.report, saved.rows, failure)
     seconds = time.perf_counter() - started
-    images = check_images(returned, len(batch), f"generator '{generator.name}'")
+    images = check_images(returned, len(batch), source)
     return _Drawn(images, seconds, generator.report() if isinstance(generator, Reports) else CallReport())
 
 

@@ -169,6 +169,29 @@ class Reports(Protocol):
         """Return what the last call of `generate` has to say."""
 
 
+@dataclass(frozen=True)
+class Salvage:
+    """What a call of `generate` finished before it failed.
+
+    Attributes:
+        rows: Rows of the call whose images are there, ascending; at least one.
+        images: uint8, len(rows) x 3 x H x W, RGB, on the CPU.
+        report: As `Reports.report`; a remark's row is its place in `rows`.
+    """
+
+    rows: tuple[int, ...]
+    images: torch.Tensor
+    report: CallReport = field(default_factory=CallReport)
+
+
+@runtime_checkable
+class Salvages(Protocol):
+    """The optional ability of a generator to hand over the finished images of a call that failed."""
+
+    def salvage(self) -> Salvage | None:
+        """Return what the last call finished before it raised, Ctrl-C included; None for nothing."""
+
+
 GeneratorFactory = Callable[[str, dict[str, Any]], Generator]
 generators: Registry[GeneratorFactory] = Registry(
     "generator", "imagen_bench.generators", modules=[f"imagen_bench.generators.{name}" for name in BUILT_IN.values()]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ from pydantic import Field, field_validator
 
 from imagen_bench.config import Section, validate
 from imagen_bench.errors import ConfigError, InputError, ModelError
-from imagen_bench.generators.base import CallReport, SampleRequest, generators
+from imagen_bench.generators.base import CallReport, Salvage, SampleRequest, generators
 from imagen_bench.generators.openai_client import ImagesClient, Limits, Refused
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class EndpointGenerator:
         )
         self._client = ImagesClient(options.base_url, key, limits)
         self._report = CallReport()
+        self._salvage: Salvage | None = None
 
     def describe(self) -> dict[str, Any]:
         """Model, address, fields, and whether seeds are sent; nothing secret, no limits."""
@@ -162,7 +163,7 @@ class EndpointGenerator:
             self._check_weight(weight)
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], guidance_weight: float) -> torch.Tensor:
-        """Request one image a prompt, several at once.
+        """Request one image a prompt, several at once; where one fails for good, `salvage` has those that came.
 
         Raises:
             InputError: A guidance weight other than 1 for a service that takes none.
@@ -171,22 +172,27 @@ class EndpointGenerator:
         import torch
 
         self._check_weight(guidance_weight)
-        self._report, before = CallReport(), self._client.counts()
+        self._report, self._salvage, before = CallReport(), None, self._client.counts()
         bodies = [self._body(text, seed, guidance_weight) for text, seed in zip(prompts, seeds, strict=True)]
+        answers: list[Future[torch.Tensor | Refused]] = []
         pool = ThreadPoolExecutor(self._options.concurrency)
         try:
-            answers = list(pool.map(self._image, bodies))
-        finally:
-            # Without this, an error waits for all requests that are still queued.
+            answers += [pool.submit(self._image, body) for body in bodies]
+            wait(answers, return_when=FIRST_EXCEPTION)
+            # Those that were sent are paid: they are waited for, those still queued are not sent.
             pool.shutdown(cancel_futures=True)
-        refusals = {row: str(answer) for row, answer in enumerate(answers) if isinstance(answer, Refused)}
-        if refusals and self._options.refused == "error":
-            row = min(refusals)
-            raise ModelError(
-                f"{self.name} refused {prompts[row]!r}: {refusals[row]}; leave it out, or refused = 'blank'"
-            )
-        self._report = self._report_on(before, len(prompts) - len(refusals), refusals)
-        return torch.stack([self._blank() if isinstance(answer, Refused) else answer for answer in answers])
+            self._refuse_failures(answers, prompts)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            self._salvage = self._saved(answers, before)
+            raise
+        rows = self._rows(answers)
+        self._report = self._report_on(before, list(rows.values()))
+        return torch.stack([self._pixels(answer) for answer in rows.values()])
+
+    def salvage(self) -> Salvage | None:
+        """Images that the last call received before another of its requests failed for good, or before Ctrl-C."""
+        return self._salvage
 
     def report(self) -> CallReport:
         """Which prompts the last call found refused, and its requests and price."""
@@ -227,13 +233,46 @@ class EndpointGenerator:
             )
         return image
 
-    def _blank(self) -> torch.Tensor:
+    def _refuse_failures(self, answers: Sequence[Future[torch.Tensor | Refused]], prompts: Sequence[str]) -> None:
+        """Raise the first failure among the answers, or the first refusal where there must be none."""
+        for answer in answers:
+            if not answer.cancelled():
+                answer.result()
+        if self._options.refused == "error":
+            for answer, prompt in zip(answers, prompts, strict=True):
+                reason = answer.result()
+                if isinstance(reason, Refused):
+                    raise ModelError(f"{self.name} refused {prompt!r}: {reason}; leave it out, or refused = 'blank'")
+
+    def _rows(self, answers: Sequence[Future[torch.Tensor | Refused]]) -> dict[int, torch.Tensor | Refused]:
+        """Answers that came, by row; a refusal that must not be is none."""
+        came = {
+            row: answer.result()
+            for row, answer in enumerate(answers)
+            if answer.done() and not answer.cancelled() and answer.exception() is None
+        }
+        keeps_refusals = self._options.refused == "blank"
+        return {row: answer for row, answer in came.items() if keeps_refusals or not isinstance(answer, Refused)}
+
+    def _saved(self, answers: Sequence[Future[torch.Tensor | Refused]], before: Mapping[str, int]) -> Salvage | None:
+        import torch
+
+        rows = self._rows(answers)
+        if not rows:
+            return None
+        images = torch.stack([self._pixels(answer) for answer in rows.values()])
+        return Salvage(tuple(rows), images, self._report_on(before, list(rows.values())))
+
+    def _pixels(self, answer: torch.Tensor | Refused) -> torch.Tensor:
+        """The image, uint8 3HW; grey for a refusal."""
         import torch
 
         width, height = self._options.pixels
-        return torch.full((3, height, width), 128, dtype=torch.uint8)
+        return torch.full((3, height, width), 128, dtype=torch.uint8) if isinstance(answer, Refused) else answer
 
-    def _report_on(self, before: Mapping[str, int], images: int, refusals: Mapping[int, str]) -> CallReport:
+    def _report_on(self, before: Mapping[str, int], answers: Sequence[torch.Tensor | Refused]) -> CallReport:
+        refusals = {row: str(answer) for row, answer in enumerate(answers) if isinstance(answer, Refused)}
+        images = len(answers) - len(refusals)
         usage: dict[str, float] = {name: count - before[name] for name, count in self._client.counts().items()}
         usage |= {"images": images, "refused": len(refusals)}
         usage[f"price_{self._options.currency}"] = images * self._options.price_per_image

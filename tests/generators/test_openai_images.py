@@ -15,7 +15,7 @@ from imagen_bench.bench.run import run_benchmark
 from imagen_bench.config import ModelSection, RunConfig, apply_overrides, dump_config, validate
 from imagen_bench.errors import ConfigError, ImagenBenchError, InputError, ModelError
 from imagen_bench.generators import openai_client
-from imagen_bench.generators.base import Reports, SampleRequest, open_generator
+from imagen_bench.generators.base import Reports, Salvages, SampleRequest, open_generator
 
 pytest.importorskip("httpx")
 
@@ -171,3 +171,67 @@ def test_a_run_records_cost_and_refusals_and_never_the_key(endpoint: Any, toy: R
     assert any("1 image(s) are blank" in note and "1 refused by the service" in note for note in folder.run["notes"])
     written = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert not any(KEY.encode() in content for content in written)
+
+
+def endpoint_run(endpoint: Any, toy: RunConfig, tmp_path: Path, prompts: str, **options: Any) -> RunConfig:
+    (tmp_path / "few.csv").write_text(f"prompt_id,prompt,category\n{prompts}", encoding="utf-8")
+    basic = {"base_url": endpoint.base_url, "size": "64x48", "key_variable": "TOY_KEY", "price_per_image": 0.5}
+    changes = [f"prompts.set={tmp_path / 'few.csv'}", "sweep.guidance_weights=[1.0]", "prompts.samples_per_prompt=1"]
+    data = apply_overrides(dump_config(toy), changes)
+    data["model"] = {"name": "toy-image-1", "generator": "openai-images", "options": basic | options}
+    return validate(RunConfig, data, "test")
+
+
+def test_images_that_came_before_a_final_failure_are_kept_and_paid_once(
+    endpoint: Any, toy: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import toy_endpoint
+
+    rows = "a,fine,x\nb,forbidden,x\nc,no credit,y\nd,good,y\n"
+    config = endpoint_run(endpoint, toy, tmp_path, rows, batch_size=4, concurrency=1)
+    with pytest.raises(ModelError, match="no credit left"):
+        run_benchmark(config, tmp_path / "run")
+    kept = {path.name for path in (tmp_path / "run").glob("images/**/*.png")}
+    # The last request may have been sent before anybody knew of the failure; then its image is kept too.
+    assert {"a_0.png", "b_0.png"} <= kept <= {"a_0.png", "b_0.png", "d_0.png"}
+    monkeypatch.delitem(toy_endpoint.FAILURES, "no credit")
+    run = run_benchmark(config, tmp_path / "run").run["generation"]
+    assert [endpoint.tries_of(prompt) for prompt in ("fine", "forbidden", "no credit", "good")] == [1, 1, 2, 1]
+    assert run["usage"] == {"images": 3, "price_USD": 1.5, "refused": 1, "requests": 5, "retries": 0}
+    assert [row["prompt_id"] for row in run["remarks"]] == ["b"]
+
+
+def test_images_that_came_before_ctrl_c_are_kept(
+    endpoint: Any, toy: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imagen_bench.generators import openai_images
+
+    def interrupted(answers: Any, return_when: str) -> None:
+        answers[1].result()
+        raise KeyboardInterrupt
+
+    config = endpoint_run(endpoint, toy, tmp_path, "a,one,x\nb,two,x\nc,three,y\nd,four,y\n", concurrency=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(openai_images, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_benchmark(config, tmp_path / "run")
+    kept = sorted(path.name for path in (tmp_path / "run").glob("images/**/*.png"))
+    assert kept[:2] == ["a_0.png", "b_0.png"]
+    run_benchmark(config, tmp_path / "run")
+    assert len(endpoint.bodies) == 4
+
+
+def test_a_refusal_that_must_not_be_leaves_the_other_images(endpoint: Any) -> None:
+    generator = opened(endpoint, refused="error", price_per_image=1.0)
+    assert isinstance(generator, Salvages)
+    with pytest.raises(ModelError, match="refused 'forbidden'"):
+        generator.generate(["fine", "forbidden", "good"], [1, 2, 3], 1.0)
+    saved = generator.salvage()
+    assert saved is not None
+    assert saved.rows == (0, 2)
+    assert saved.report.usage["price_USD"] == 2.0
+    generator.generate(["fine"], [1], 1.0)
+    assert generator.salvage() is None
+    with pytest.raises(ImagenBenchError):
+        generator.generate(["text"], [1], 1.0)
+    assert generator.salvage() is None
