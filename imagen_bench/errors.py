@@ -18,6 +18,14 @@ from __future__ import annotations
 class ImagenBenchError(Exception):
     """Base of every error that the package raises on purpose."""
 
+    def __str__(self) -> str:
+        r"""Return the message; characters that would act on a terminal, as a file may hold, are written as \x1b."""
+        return "".join(char if char.isprintable() or char in "\n\t" else _escaped(char) for char in super().__str__())
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
 
 class ConfigError(ImagenBenchError):
     """A configuration file, an override, or a name looked up in a registry is wrong."""

@@ -23,3 +23,8 @@ def test_drawing_names_no_class_that_is_gone() -> None:
     assert errors.__doc__ is not None
     drawn = {line.split()[1] for line in errors.__doc__.splitlines() if "──" in line}
     assert drawn == {error.__name__ for error in CLASSES} - {"ImagenBenchError"}
+
+
+def test_what_a_file_holds_does_not_act_on_the_terminal() -> None:
+    error = errors.InputError("no column \x1b[2J among \0, \u202e and \ud800: é 日 stay")
+    assert str(error) == r"no column \x1b[2J among \x00, \u202e and \ud800: é 日 stay"
