@@ -1,13 +1,14 @@
 """Features of a run's images and prompts, extracted once and kept in the run folder.
 
 A file `features/<extractor>/<name>.safetensors` holds one float32 tensor `features` (N x D) and, as metadata,
-the extractor's id and the digest of what the features were made from (the images' SHA-256 sums, or the texts,
-in order). A file whose digest differs is never served: its features are extracted again. Features of images are
-written and read in parts, so that memory does not grow with their number.
+the extractor's id, the digest of what the features were made from (the images' SHA-256 sums, or the texts, in
+order) and that of the tensor's bytes. A file of which either differs is never served: its features are extracted
+again. Features of images are written and read in parts, so that memory does not grow with their number.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import struct
@@ -21,7 +22,9 @@ import numpy.typing as npt
 from imagen_bench.errors import RunFolderError
 from imagen_bench.files import atomic_path, atomic_write_bytes, digest_json, sha256_bytes
 
-SCHEMA = "imagen-bench-features-1"
+SCHEMA = "imagen-bench-features-2"
+_PAYLOAD = "payload"
+_UNKNOWN = "0" * 64
 Features = npt.NDArray[np.float32]
 
 
@@ -47,7 +50,8 @@ def cached_features(file: Path, extractor_id: str, sources: Sequence[str], extra
     if found is not None and len(found) == len(sources):
         return found
     features = np.ascontiguousarray(extract(), dtype=np.float32)
-    atomic_write_bytes(file, save({"features": features}, metadata=metadata))
+    described = {**metadata, _PAYLOAD: sha256_bytes(features.tobytes())}
+    atomic_write_bytes(file, save({"features": features}, metadata=described))
     return features
 
 
@@ -66,16 +70,18 @@ class FeatureFile:
         self._metadata = {"schema": SCHEMA, "extractor": extractor_id, "digest": digest_json(list(sources))}
 
     def is_there(self) -> bool:
-        """True if the file holds features of these sources and this extractor."""
+        """True if the file holds features of these sources and this extractor, and no byte of them has changed."""
         from safetensors import SafetensorError, safe_open
 
         if not self._path.is_file():
             return False
         try:
             with safe_open(self._path, framework="numpy") as stream:
-                part = stream.get_slice("features")
+                part, metadata = stream.get_slice("features"), dict(stream.metadata() or {})
                 shape, kind = part.get_shape(), part.get_dtype()
-                return dict(stream.metadata() or {}) == self._metadata and kind == "F32" and shape[0] == self._rows
+            payload = metadata.pop(_PAYLOAD, "")
+            fits = metadata == self._metadata and kind == "F32" and shape[0] == self._rows
+            return fits and _tensor_digest(self._path) == payload
         except (SafetensorError, OSError, IndexError):
             return False
 
@@ -88,7 +94,7 @@ class FeatureFile:
         return rows
 
     @contextmanager
-    def writing(self, dim: int) -> Iterator[Callable[[Features], object]]:
+    def writing(self, dim: int) -> Iterator[Callable[[Features], None]]:
         """Yield what appends features, float32 N x D; the file appears when all rows were written.
 
         Raises:
@@ -96,14 +102,24 @@ class FeatureFile:
         """
         size = self._rows * dim * 4
         tensor = {"dtype": "F32", "shape": [self._rows, dim], "data_offsets": [0, size]}
-        header = json.dumps({"__metadata__": self._metadata, "features": tensor}).encode()
+        metadata = {**self._metadata, _PAYLOAD: _UNKNOWN}
+        header = json.dumps({"__metadata__": metadata, "features": tensor}).encode()
         # safetensors: length of the header, the header padded to 8 bytes, the tensor in rows.
         header += b" " * (-len(header) % 8)
         with atomic_path(self._path) as temporary, temporary.open("wb") as stream:
             stream.write(struct.pack("<Q", len(header)) + header)
-            yield lambda features: stream.write(np.ascontiguousarray(features, dtype="<f4").data)
+            digest = hashlib.sha256()
+
+            def append(features: Features) -> None:
+                data = np.ascontiguousarray(features, dtype="<f4").data
+                digest.update(data)
+                stream.write(data)
+
+            yield append
             if stream.tell() != 8 + len(header) + size:
                 raise RunFolderError(f"{str(self._path)!r} got other rows than its {self._rows} images: start again")
+            stream.seek(8 + header.index(f'"{_PAYLOAD}": "{_UNKNOWN}"'.encode()) + len(_PAYLOAD) + 5)
+            stream.write(digest.hexdigest().encode())
 
 
 def _load(file: Path, metadata: dict[str, str]) -> Features | None:
@@ -114,9 +130,20 @@ def _load(file: Path, metadata: dict[str, str]) -> Features | None:
         return None
     try:
         with safe_open(file, framework="numpy") as stream:
-            if dict(stream.metadata() or {}) != metadata:
+            found = dict(stream.metadata() or {})
+            payload = found.pop(_PAYLOAD, "")
+            if found != metadata:
                 return None
             features = stream.get_tensor("features")
     except (SafetensorError, OSError):
         return None
-    return features if features.dtype == np.float32 and features.ndim == 2 else None
+    sound = features.dtype == np.float32 and features.ndim == 2 and sha256_bytes(features.tobytes()) == payload
+    return features if sound else None
+
+
+def _tensor_digest(path: Path) -> str:
+    """Return the hex SHA-256 of what follows the header of a safetensors file, read in blocks."""
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        stream.seek(8 + length)
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -9,7 +9,7 @@ depends on what is missing, which is why a generator's image must not depend on 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+Key = tuple[float, str, int]
+"""Guidance weight, prompt id and index of a sample."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class PlannedSample:
     guidance_weight: float
 
     @property
-    def key(self) -> tuple[float, str, int]:
+    def key(self) -> Key:
         """The key of the `Sample` that it becomes."""
         return self.guidance_weight, self.prompt.prompt_id, self.index
 
@@ -61,6 +63,20 @@ class PlannedSample:
     def path(self) -> str:
         """Where its image goes, relative to the run folder."""
         return sample_path(self.guidance_weight, self.row_number, self.prompt.prompt_id, self.index)
+
+    def sample(self, sha256: str, seconds: float) -> Sample:
+        """The sample that it becomes."""
+        return Sample(
+            prompt_id=self.prompt.prompt_id,
+            prompt=self.prompt.prompt,
+            category=self.prompt.category,
+            index=self.index,
+            seed=self.seed,
+            guidance_weight=self.guidance_weight,
+            path=self.path,
+            sha256=sha256,
+            seconds=seconds,
+        )
 
     def request(self) -> SampleRequest:
         """The same as generators see it."""
@@ -148,7 +164,7 @@ def generate_samples(
     workers = workers or Workers()
     every = plan_samples(config, prompts)
     planned = [item for item in every if weights is None or item.guidance_weight in weights]
-    finished = folder.check_samples(repair) if workers.is_main else {}
+    finished = _as_planned(folder.check_samples(repair), every) if workers.is_main else {}
     done = workers.from_main(lambda: set(finished))
     batcher = Batcher.of(config.model)
     chunks = _chunks(planned, chunk_size(batcher, workers))
@@ -175,6 +191,16 @@ def generate_samples(
     if workers.is_main:
         _compile(folder, [finished[item.key] for item in every if item.key in finished])
     return sum(map(len, missing))
+
+
+def _as_planned(finished: Mapping[Key, Sample], planned: Sequence[PlannedSample]) -> dict[Key, Sample]:
+    """Return the finished samples that say what the plan says: a damaged line of the journal may still be JSON."""
+    found = {}
+    for item in planned:
+        sample = finished.get(item.key)
+        if sample is not None and sample == item.sample(sample.sha256, sample.seconds):
+            found[item.key] = sample
+    return found
 
 
 def _embed_prompts(generator: EmbedsPrompts, prompts: Sequence[str], workers: Workers, progress: bool) -> None:
@@ -251,19 +277,7 @@ def _keep_batch(folder: RunFolder, batch: Sequence[PlannedSample], drawn: _Drawn
     samples = []
     for item, image in zip(batch, drawn.images, strict=True):
         write_png(folder.path / item.path, image)
-        samples.append(
-            Sample(
-                prompt_id=item.prompt.prompt_id,
-                prompt=item.prompt.prompt,
-                category=item.prompt.category,
-                index=item.index,
-                seed=item.seed,
-                guidance_weight=weight,
-                path=item.path,
-                sha256=sha256_file(folder.path / item.path),
-                seconds=seconds,
-            )
-        )
+        samples.append(item.sample(sha256_file(folder.path / item.path), seconds))
     remarks = [
         Remark(samples[row].prompt_id, samples[row].index, weight, samples[row].sha256, text)
         for row, text in sorted(drawn.report.remarks.items())

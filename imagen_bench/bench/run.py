@@ -36,7 +36,7 @@ from imagen_bench.bench.provenance import host_info, package_version, versions, 
 from imagen_bench.bench.reference import reference_images
 from imagen_bench.bench.reference_pass import SharedPass, extract_alone, help_main
 from imagen_bench.bench.run_features import share_features
-from imagen_bench.bench.run_folder import RunFolder, refuse_foreign, samples_digest, weight_folder
+from imagen_bench.bench.run_folder import SCORE_FILES, RunFolder, refuse_foreign, samples_digest, weight_folder
 from imagen_bench.bench.same_run import refuse_other_run
 from imagen_bench.bench.stages import Stages
 from imagen_bench.config import RunConfig, apply_overrides, dump_config, validate
@@ -294,7 +294,7 @@ def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, progress: boo
         "scoring": scoring.describe(),
         "version": package_version(),
     }
-    if stages.is_finished("evaluate", inputs, ["scores.csv", "samples_scores.parquet"]):
+    if stages.is_finished("evaluate", inputs, SCORE_FILES):
         return
     started = time.perf_counter()
     evaluate_run(folder, scoring, progress)
@@ -305,7 +305,7 @@ def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, progress: boo
     notes = [*generation_notes(folder.run.get("generation", {})), *scoring.notes(cut)]
     folder.run.update(truncated_prompts=cut, notes=notes)
     folder.write_run()
-    stages.finish("evaluate", inputs)
+    stages.finish("evaluate", inputs, SCORE_FILES)
 
 
 def _gallery(

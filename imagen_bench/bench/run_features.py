@@ -151,7 +151,7 @@ def _write_features(
     files: Mapping[str, FeatureFile], lacking: Sequence[str], batches: Iterable[dict[str, Features]]
 ) -> None:
     with ExitStack() as stack:
-        writers: dict[str, Callable[[Features], object]] = {}
+        writers: dict[str, Callable[[Features], None]] = {}
         for batch in batches:
             for space in lacking:
                 if space not in writers:

@@ -28,6 +28,7 @@ from imagen_bench.bench.journal import SAMPLE_COLUMNS, Sample, append_samples, r
 from imagen_bench.bench.lock import LOCK_NAME
 from imagen_bench.bench.provenance import without_home
 from imagen_bench.bench.same_run import refuse_other_run
+from imagen_bench.bench.stages import Stages
 from imagen_bench.errors import RunFolderError
 from imagen_bench.files import atomic_write_bytes, atomic_write_text, digest_json, sha256_file
 
@@ -47,6 +48,7 @@ SCORE_COLUMNS = (
     "n",
     "protocol",
 )
+SCORE_FILES = ("scores.csv", "samples_scores.parquet")
 SAMPLE_SCORE_COLUMNS = ("prompt_id", "index", "guidance_weight", "metric", "value")
 _SHARD_SIZE = 1000
 _SHOWN = 3
@@ -120,36 +122,52 @@ class RunFolder:
         atomic_write_text(self.path / "run.json", json.dumps(self.run, indent=2, ensure_ascii=False) + "\n")
 
     def samples(self) -> pd.DataFrame:
-        """Return one row a sample (columns of `Sample`); of an unfinished run, what has been made so far."""
-        import pandas as pd
+        """Return one row a sample (columns of `Sample`); of an unfinished run, what has been made so far.
 
+        Raises:
+            RunFolderError: samples.parquet is damaged.
+        """
         file = self.path / "samples.parquet"
         if file.is_file():
-            return pd.read_parquet(file)
+            return frame_from_parquet(file)
         return samples_to_frame(read_samples(self.path / "journal"))
 
     def scores(self) -> pd.DataFrame:
         """Return scores.csv.
 
         Raises:
-            RunFolderError: The run has no scores yet.
+            RunFolderError: The run has no scores yet, or they were changed since they were made.
         """
         import pandas as pd
 
         file = self.path / "scores.csv"
         if not file.is_file():
             raise RunFolderError(f"{self.path} has no scores.csv yet; finish the run with the same `run` command")
+        self._refuse_changed("scores.csv")
         text = ["model", "prompt_set", "category", "metric", "protocol"]
         numbers = {column: float for column in ("guidance_weight", "value", "low", "high")}
         frame = pd.read_csv(file, dtype=dict.fromkeys(text, str), na_filter=False)
         return frame.replace("", float("nan")).astype(numbers).astype(dict.fromkeys(text, str))
 
     def sample_scores(self) -> pd.DataFrame:
-        """Return samples_scores.parquet, columns `SAMPLE_SCORE_COLUMNS`; empty before the evaluation."""
+        """Return samples_scores.parquet, columns `SAMPLE_SCORE_COLUMNS`; empty before the evaluation.
+
+        Raises:
+            RunFolderError: The file is damaged or was changed since it was made.
+        """
         import pandas as pd
 
         file = self.path / "samples_scores.parquet"
-        return pd.read_parquet(file) if file.is_file() else pd.DataFrame(columns=list(SAMPLE_SCORE_COLUMNS))
+        if not file.is_file():
+            return pd.DataFrame(columns=list(SAMPLE_SCORE_COLUMNS))
+        self._refuse_changed("samples_scores.parquet")
+        return frame_from_parquet(file)
+
+    def _refuse_changed(self, name: str) -> None:
+        if Stages(self.path).has_changed(name):
+            raise RunFolderError(
+                f"{self.path / name} was changed since the run made it: run the run's own command again to make it anew"
+            )
 
     def image(self, row: Any) -> Path:
         """Return the image file of a sample: a row of `samples()` or anything else with `path`.
@@ -232,10 +250,27 @@ def samples_to_frame(samples: Iterable[Sample]) -> pd.DataFrame:
 
 
 def frame_to_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table atomically; equal tables give equal bytes."""
+    """Write a table atomically, with checksums; equal tables give equal bytes."""
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    frame.to_parquet(buffer, index=False, write_page_checksum=True)
     atomic_write_bytes(path, buffer.getvalue())
+
+
+def frame_from_parquet(path: Path) -> pd.DataFrame:
+    """Read a table, and verify its checksums where it has some.
+
+    Raises:
+        RunFolderError: The file is damaged.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, page_checksum_verification=True)
+    except (OSError, ValueError, MemoryError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunFolderError(
+            f"{path} is damaged ({reason}): run the run's own command again to make it anew"
+        ) from error
 
 
 def samples_digest(samples: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Which stages of a run are finished, and from what: a stage runs again only when its inputs have changed."""
+"""Which stages of a run are finished: one runs again when its inputs, or what it made, have changed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imagen_bench.files import atomic_write_text, digest_json
+from imagen_bench.files import atomic_write_text, digest_json, sha256_file
 
 
 class Stages:
-    """The file stages.json of a run folder: stage name to the digest of the inputs it was finished with."""
+    """The file stages.json of a run folder: for each stage the digest of its inputs, and those of files it made."""
 
     def __init__(self, folder: Path) -> None:
         """Read what is recorded; a missing or damaged file means that nothing is finished."""
@@ -21,19 +21,32 @@ class Stages:
             recorded = json.loads(self._file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             recorded = {}
-        self._digests: dict[str, Any] = recorded if isinstance(recorded, dict) else {}
+        stages = recorded.items() if isinstance(recorded, dict) else ()
+        self._stages: dict[str, Any] = {name: stage for name, stage in stages if _is_stage(stage)}
 
     def forget(self) -> None:
         """Take no stage as finished."""
-        self._digests = {}
+        self._stages = {}
         self._file.unlink(missing_ok=True)
 
     def is_finished(self, name: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> bool:
-        """True if the stage was finished with these inputs and its outputs (relative paths) are there."""
-        same = self._digests.get(name) == digest_json(dict(inputs))
-        return same and all((self._folder / output).exists() for output in outputs)
+        """True if the stage was finished with these inputs and its outputs (relative paths) are there, unchanged."""
+        if self._stages.get(name, {}).get("inputs") != digest_json(dict(inputs)):
+            return False
+        return all((self._folder / output).exists() and not self.has_changed(output) for output in outputs)
 
-    def finish(self, name: str, inputs: Mapping[str, Any]) -> None:
-        """Record that a stage is finished."""
-        self._digests[name] = digest_json(dict(inputs))
-        atomic_write_text(self._file, json.dumps(self._digests, indent=2, sort_keys=True) + "\n")
+    def has_changed(self, output: str) -> bool:
+        """True if a file (relative path) is there but not as its stage made it."""
+        file = self._folder / output
+        made = [stage["outputs"][output] for stage in self._stages.values() if output in stage["outputs"]]
+        return bool(made) and file.is_file() and sha256_file(file) not in made
+
+    def finish(self, name: str, inputs: Mapping[str, Any], files: Sequence[str] = ()) -> None:
+        """Record that a stage is finished, and the digests of files that it made (relative paths)."""
+        made = {file: sha256_file(self._folder / file) for file in files}
+        self._stages[name] = {"inputs": digest_json(dict(inputs)), "outputs": made}
+        atomic_write_text(self._file, json.dumps(self._stages, indent=2, sort_keys=True) + "\n")
+
+
+def _is_stage(stage: Any) -> bool:
+    return isinstance(stage, dict) and isinstance(stage.get("outputs"), dict)

@@ -1,9 +1,9 @@
 """Moments of image features: summed in a stream, kept for a reference set, read from and written to a file.
 
 The file is safetensors: tensors `mean` (float64, D) and `covariance` (float64, D x D), and one metadata entry
-with JSON of schema, n, extractor, digest and name. (One entry, since safetensors writes several in any order,
-and equal statistics should be equal files.) Read, but never written, are the .npz files of pytorch-fid and
-clean-fid: arrays `mu` and `sigma`, which say neither their extractor nor their number of images.
+with JSON of schema, n, extractor, digest, name, and a digest of the arrays. (One entry, since safetensors writes
+several in any order, and equal statistics should be equal files.) Read, but never written, are the .npz files of
+pytorch-fid and clean-fid: arrays `mu` and `sigma`, which say neither their extractor nor their number of images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imagen_bench.errors import InputError, ProtocolError
-from imagen_bench.files import atomic_write_bytes, sha256_file
+from imagen_bench.files import atomic_write_bytes, sha256_bytes, sha256_file
 from imagen_bench.metrics.base import FloatArray, checked_features
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def save_statistics(path: Path | str, statistics: GaussianStatistics) -> None:
         "extractor": statistics.extractor_id,
         "digest": statistics.digest,
         "name": statistics.name,
+        "payload": _payload(statistics.mean, statistics.covariance),
     }
     tensors = {"mean": statistics.mean, "covariance": np.ascontiguousarray(statistics.covariance)}
     atomic_write_bytes(path, save(tensors, metadata={METADATA_KEY: json.dumps(described)}))
@@ -179,6 +180,8 @@ def _load_own(path: Path | str, extractor_id: str | None) -> GaussianStatistics:
         raise InputError(f"{str(path)!r} holds tensors {sorted(tensors)}: expected mean and covariance")
     mean, covariance = tensors["mean"], tensors["covariance"]
     _check_arrays(path, mean, covariance)
+    if "payload" in described and described["payload"] != _payload(mean, covariance):
+        raise InputError(f"{str(path)!r} was changed since it was written: write it again, or restore it")
     made_with = described["extractor"]
     if extractor_id is not None and made_with != extractor_id:
         raise ProtocolError(
@@ -207,6 +210,10 @@ def _load_npz(path: Path) -> GaussianStatistics:
     covariance = (covariance + covariance.T) / 2 if _nearly_symmetric(covariance) else covariance
     _check_arrays(path, mean, covariance)
     return GaussianStatistics(mean, covariance, 0, NPZ_EXTRACTOR, sha256_file(path), path.stem)
+
+
+def _payload(mean: FloatArray, covariance: FloatArray) -> str:
+    return sha256_bytes(np.ascontiguousarray(mean).tobytes() + np.ascontiguousarray(covariance).tobytes())
 
 
 def _nearly_symmetric(matrix: FloatArray) -> bool:

@@ -77,3 +77,19 @@ def test_a_feature_file_with_other_rows_never_appears(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="got other rows than its 2 images"), file.writing(3) as write:
         write(np.zeros((1, 3), np.float32))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_features_of_which_a_byte_changed_are_never_served(tmp_path: Path) -> None:
+    file = FeatureFile(tmp_path / "w.safetensors", "x", ["a", "b"])
+    with file.writing(3) as write:
+        write(np.ones((2, 3), np.float32))
+    assert file.is_there()
+    text = tmp_path / "text.safetensors"
+    cached_features(text, "x", ["a", "b"], Counted())
+    for path in (tmp_path / "w.safetensors", text):
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert not file.is_there()
+    extract = Counted()
+    cached_features(text, "x", ["a", "b"], extract)
+    assert extract.calls == 1
