@@ -171,8 +171,7 @@ def generate_samples(
     if part is not None:
         chunks = part.of(chunks)
     missing = [items for chunk in chunks if (items := [item for item in chunk if item.key not in done])]
-    if missing and isinstance(generator, EmbedsPrompts):
-        _embed_prompts(generator, [item.prompt.prompt for items in missing for item in items], workers, progress)
+    _embed_prompts(generator, [item.prompt.prompt for items in missing for item in items], workers, progress)
     made: list[Sample] = []
     total, there = sum(map(len, chunks)), sum(map(len, chunks)) - sum(map(len, missing))
     count = workers.counter()
@@ -181,11 +180,9 @@ def generate_samples(
             items = missing[place]
             bar.set_postfix_str(weight_folder(items[0].guidance_weight), refresh=False)
             for rows, drawn in batcher(len(items), partial(_draw, generator, items)):
-                batch = drawn.finished(items[rows])
-                made += _keep_batch(folder, batch, drawn, workers.rank)
-                bar.update(there + count(len(batch)) - bar.n)
-                if drawn.failure is not None:
-                    raise drawn.failure
+                made += (kept := _keep_batch(folder, items[rows], drawn, workers.rank))
+                bar.update(there + count(len(kept)) - bar.n)
+                drawn.raise_failure()
     for samples in workers.gather(made):
         finished.update((sample.key, sample) for sample in samples)
     if workers.is_main:
@@ -203,7 +200,9 @@ def _as_planned(finished: Mapping[Key, Sample], planned: Sequence[PlannedSample]
     return found
 
 
-def _embed_prompts(generator: EmbedsPrompts, prompts: Sequence[str], workers: Workers, progress: bool) -> None:
+def _embed_prompts(generator: Generator, prompts: Sequence[str], workers: Workers, progress: bool) -> None:
+    if not (prompts and isinstance(generator, EmbedsPrompts)):
+        return
     texts = list(dict.fromkeys(prompts))
     count = workers.counter()
     show = progress and workers.is_main
@@ -238,6 +237,11 @@ class _Drawn:
     rows: tuple[int, ...] | None = None
     failure: BaseException | None = None
 
+    def raise_failure(self) -> None:
+        """Raise what the call failed with, if it did."""
+        if self.failure is not None:
+            raise self.failure
+
     def finished(self, batch: Sequence[T]) -> Sequence[T]:
         """Return the items of a batch that have an image."""
         return batch if self.rows is None else [batch[row] for row in self.rows]
@@ -270,9 +274,10 @@ def _draw(generator: Generator, items: Sequence[PlannedSample], rows: slice) -> 
 
 
 def _keep_batch(folder: RunFolder, batch: Sequence[PlannedSample], drawn: _Drawn, rank: int) -> list[Sample]:
-    """Write the images, then the call, then the journal's lines."""
+    """Write the images that were finished, then the call, then the journal's lines."""
     from imagen_bench.images import write_png
 
+    batch = drawn.finished(batch)
     weight, seconds = batch[0].guidance_weight, round(drawn.seconds / len(batch), 6)
     samples = []
     for item, image in zip(batch, drawn.images, strict=True):

@@ -30,6 +30,7 @@ COMMANDS = {
     "weights": "imagen_bench.cli.weights:command",
     "cache": "imagen_bench.cli.cache:command",
     "train": "imagen_bench.cli.train:command",
+    "doctor": "imagen_bench.cli.doctor:command",
 }
 
 
