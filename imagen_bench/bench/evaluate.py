@@ -25,7 +25,6 @@ from imagen_bench.bench.run_features import (
     feature_file,
     finished_weights,
     image_features,
-    share_features,
 )
 from imagen_bench.bench.run_folder import (
     SAMPLE_SCORE_COLUMNS,
@@ -42,7 +41,6 @@ from imagen_bench.metrics.extractors import Extractor, ImageExtractor, open_extr
 from imagen_bench.metrics.resize import DEFAULT_RESIZE
 from imagen_bench.metrics.statistics import save_statistics
 from imagen_bench.metrics.weights import WeightsPlaces
-from imagen_bench.workers import Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +197,6 @@ def evaluate_run(folder: RunFolder, scoring: Scoring, progress: bool = False) ->
         The number of weights scored.
     """
     samples = folder.samples()
-    share_features(folder, scoring.metrics.spaces, scoring.n, Workers(), progress)
     finished = finished_weights(samples, scoring.n)
     texts = _text_features(folder, scoring, sorted(set(samples["prompt"])))
     score_rows: list[list[Any]] = []

@@ -6,13 +6,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagen_bench.bench.calls import generation_notes
+from imagen_bench.bench.durations import Durations
 from imagen_bench.bench.evaluate import (
     Scoring,
     check_metrics,
@@ -57,58 +57,6 @@ ScoringOpener = Callable[[RunConfig, PromptSet, Path, bool, "Extract"], Scoring]
 """What `open_scoring` is."""
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """What a run would do: the answer of `--dry-run`.
-
-    Attributes:
-        name: The run's name.
-        out: Its folder.
-        continues: Whether the folder holds this run already.
-        prompts: Number of prompts used.
-        samples_per_prompt: Images of each at each weight.
-        guidance_weights: The sweep, or the part of it that this start would make.
-        images: Images at those weights.
-        images_done: Images whose file is there already.
-        stages: The stages of the run itself, in order.
-    """
-
-    name: str
-    out: str
-    continues: bool
-    prompts: int
-    samples_per_prompt: int
-    guidance_weights: tuple[float, ...]
-    images: int
-    images_done: int
-    stages: tuple[str, ...]
-
-
-def plan_run(config: RunConfig, out: Path, limit: int | None = None, weights: Sequence[float] | None = None) -> RunPlan:
-    """Say what `run_benchmark` would do with the same arguments; no model is opened and nothing is written.
-
-    Raises:
-        ImagenBenchError: As `run_benchmark`, for what can be seen without opening the model.
-    """
-    config = limited(config, limit)
-    refuse_foreign(out)
-    continues = _continues(config, out)
-    prompts = load_prompt_set(str(with_home(config.prompts.set)))
-    now = _weights_now(config, weights)
-    planned = [item for item in plan_samples(config, prompts) if item.guidance_weight in now]
-    return RunPlan(
-        name=config.name,
-        out=str(out),
-        continues=continues,
-        prompts=len(used_prompts(config, prompts)),
-        samples_per_prompt=config.prompts.samples_per_prompt,
-        guidance_weights=now,
-        images=len(planned),
-        images_done=sum((out / item.path).is_file() for item in planned),
-        stages=("generate", "evaluate", *([GALLERY] if config.gallery is not None else [])),
-    )
-
-
 def run_benchmark(
     config: RunConfig, out: Path | str, limit: int | None = None, progress: bool = False,
     outputs: Sequence[Output] = (), weights: Sequence[float] | None = None,
@@ -141,55 +89,57 @@ def run_benchmark(
     config = limited(config, limit)
     if workers.is_main:
         refuse_foreign(out)
-        _continues(config, out)
+        continues(config, out)
     opened = validate(RunConfig, with_home(dump_config(config)), "config")
     check_metrics(opened)
     prompts = load_prompt_set(opened.prompts.set)
     planned = plan_samples(opened, prompts)
-    now = _weights_now(opened, weights)
+    now = weights_now(opened, weights)
     generator = open_generator(opened.model)
     prepare_generator(generator, [item for item in planned if item.guidance_weight in now])
-    extractors = cache(partial(open_extractors, opened))
-    scoring = _open_scoring(scoring_opener, opened, prompts, out, progress, workers, extractors)
+    extractors, durations = cache(partial(open_extractors, opened)), Durations()
+    scoring = _open_scoring(scoring_opener, opened, prompts, out, progress, workers, extractors, durations)
     with locked(out) if workers.is_main else nullcontext():
         record = partial(run_record, config, generator, prompts, scoring) if scoring is not None else None
         folder = _shared_folder(out, workers, record)
         if scoring is not None:
             keep_reference(folder, scoring)
-        generate_samples(folder, generator, opened, prompts, progress, now, part, workers, repair)
+        with durations.timing("images", workers.count) as did:
+            did(generate_samples(folder, generator, opened, prompts, progress, now, part, workers, repair))
         if part is None:
-            _share_features(folder, opened, planned, scoring, workers, extractors, progress)
+            _share_features(folder, opened, planned, scoring, workers, extractors, durations, progress)
         if part is None and scoring is not None:
-            stages = Stages(out)
-            if repair:
-                stages.forget()
-            _evaluate(folder, stages, scoring, progress)
+            stages = _stages(out, repair)
+            _evaluate(folder, stages, scoring, durations, progress)
             if not missing_weights(folder):
                 _gallery(folder, stages, generator, opened, prompts, progress)
-                _make_outputs(outputs, folder, opened, stages, progress)
+                _make_outputs(outputs, folder, opened, stages, durations, progress)
+        if workers.is_main:
+            durations.write(folder)
     return folder
 
 
 def _open_scoring(
     opener: ScoringOpener, config: RunConfig, prompts: PromptSet, out: Path, progress: bool, workers: Workers,
-    extractors: Callable[[], Mapping[str, ImageExtractor]],
+    extractors: Callable[[], Mapping[str, ImageExtractor]], durations: Durations,
 ) -> Scoring | None:  # fmt: skip
     """Open what the run is scored with in the main worker; the others help it with the reference set."""
     if workers.alone:
-        return opener(config, prompts, out, progress, extract_alone)
+        return opener(config, prompts, out, progress, durations.of_extraction(extract_alone, "reference"))
     if not workers.is_main:
         reference = config.scores.reference
         help_main(workers, lambda: None if reference is None else reference_images(reference), extractors)
         return None
     shared = SharedPass(workers)
-    scoring = opener(config, prompts, out, progress, shared)
+    timed = durations.of_extraction(shared, "reference", workers.count)
+    scoring = opener(config, prompts, out, progress, timed)
     shared.finish()
     return scoring
 
 
 def _share_features(
     folder: RunFolder, config: RunConfig, planned: Sequence[PlannedSample], scoring: Scoring | None, workers: Workers,
-    open_extractors: Callable[[], Mapping[str, ImageExtractor]], progress: bool,
+    open_extractors: Callable[[], Mapping[str, ImageExtractor]], durations: Durations, progress: bool,
 ) -> None:  # fmt: skip
     """Extract image features with all workers; a process alone leaves that to the evaluation."""
     if workers.alone:
@@ -197,7 +147,8 @@ def _share_features(
     workers.wait()
     extractors = scoring.metrics.spaces if scoring is not None else open_extractors()
     images = len(planned) // len(config.sweep.guidance_weights)
-    share_features(folder, extractors, images, workers, progress)
+    with durations.timing("features", workers.count) as did:
+        did(share_features(folder, extractors, images, workers, progress))
 
 
 def _shared_folder(out: Path, workers: Workers, record: Callable[[], dict[str, Any]] | None) -> RunFolder:
@@ -261,7 +212,7 @@ def missing_weights(folder: RunFolder) -> tuple[float, ...]:
     return tuple(weight for weight in swept if counts.get(weight, 0) < prompts["n"] * prompts["samples_per_prompt"])
 
 
-def _weights_now(config: RunConfig, weights: Sequence[float] | None) -> tuple[float, ...]:
+def weights_now(config: RunConfig, weights: Sequence[float] | None) -> tuple[float, ...]:
     """Return the weights of this start.
 
     Raises:
@@ -277,7 +228,7 @@ def _weights_now(config: RunConfig, weights: Sequence[float] | None) -> tuple[fl
     return tuple(weight for weight in swept if weight in weights)
 
 
-def _continues(config: RunConfig, out: Path) -> bool:
+def continues(config: RunConfig, out: Path) -> bool:
     """Return whether `out` holds this run already, before anything slow is opened."""
     if not (out / "run.json").is_file():
         return False
@@ -285,7 +236,7 @@ def _continues(config: RunConfig, out: Path) -> bool:
     return True
 
 
-def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, progress: bool) -> None:
+def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, durations: Durations, progress: bool) -> None:
     samples = folder.samples()
     seconds = float(samples["seconds"].sum())
     timing = {"generate_seconds": round(seconds, 3), "seconds_per_image": round(seconds / len(samples), 6)}
@@ -296,8 +247,11 @@ def _evaluate(folder: RunFolder, stages: Stages, scoring: Scoring, progress: boo
     }
     if stages.is_finished("evaluate", inputs, SCORE_FILES):
         return
+    with durations.timing("features") as did:
+        did(share_features(folder, scoring.metrics.spaces, scoring.n, Workers(), progress))
     started = time.perf_counter()
-    evaluate_run(folder, scoring, progress)
+    with durations.timing("scores") as did:
+        did(evaluate_run(folder, scoring, progress) * len(scoring.metrics.uses))
     folder.run.update(scoring.describe())
     folder.run["timing"] = {**timing, "score_seconds": round(time.perf_counter() - started, 3)}
     # Text features may come from the cache, and then nothing is cut in this start.
@@ -331,12 +285,25 @@ def _gallery(
 
 
 def _make_outputs(
-    outputs: Sequence[Output], folder: RunFolder, config: RunConfig, stages: Stages, progress: bool
-) -> None:
-    with progress_bar("outputs", total=len(outputs), show=progress and len(outputs) > 0, unit="output") as bar:
+    outputs: Sequence[Output], folder: RunFolder, config: RunConfig, stages: Stages, durations: Durations,
+    progress: bool,
+) -> None:  # fmt: skip
+    before, show = len(stages.finished_now), progress and len(outputs) > 0
+    with (
+        progress_bar("outputs", total=len(outputs), show=show, unit="output") as bar,
+        durations.timing("outputs") as did,
+    ):
         for make in outputs:
             make(folder, config, stages)
             bar.update()
+        did(len(stages.finished_now) - before)
+
+
+def _stages(out: Path, repair: bool) -> Stages:
+    stages = Stages(out)
+    if repair:
+        stages.forget()
+    return stages
 
 
 def weights_digest(folder: RunFolder, weights: Sequence[float]) -> str:

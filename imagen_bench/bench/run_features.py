@@ -44,7 +44,7 @@ def image_features(
 
 def share_features(
     folder: RunFolder, extractors: Mapping[str, ImageExtractor], n: int, workers: Workers, progress: bool = False
-) -> None:
+) -> int:
     """Extract the image features that a run's finished weights lack, with all workers; the main one writes them.
 
     Args:
@@ -53,6 +53,9 @@ def share_features(
         n: Images at a finished weight.
         workers: The processes that share the work; each calls this.
         progress: Show a bar on stderr.
+
+    Returns:
+        The number of images whose features were lacking.
     """
     plan = _Plan.of(folder, extractors, n)
     lacking: dict[float, list[str]] = workers.from_main(plan.lacking)
@@ -66,6 +69,7 @@ def share_features(
                     _write_features(plan.files[weight], spaces, batches)
             bar.update(n * len(lacking) - bar.n)
     workers.wait()
+    return n * len(lacking)
 
 
 @dataclass(frozen=True)

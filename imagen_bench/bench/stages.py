@@ -11,7 +11,11 @@ from imagen_bench.files import atomic_write_text, digest_json, sha256_file
 
 
 class Stages:
-    """The file stages.json of a run folder: for each stage the digest of its inputs, and those of files it made."""
+    """The file stages.json of a run folder: for each stage the digest of its inputs, and those of files it made.
+
+    Attributes:
+        finished_now: Names of the stages that were finished since it was read, in order.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Read what is recorded; a missing or damaged file means that nothing is finished."""
@@ -22,6 +26,7 @@ class Stages:
         except (FileNotFoundError, ValueError):
             recorded = {}
         stages = recorded.items() if isinstance(recorded, dict) else ()
+        self.finished_now: list[str] = []
         self._stages: dict[str, Any] = {name: stage for name, stage in stages if _is_stage(stage)}
 
     def forget(self) -> None:
@@ -44,6 +49,7 @@ class Stages:
     def finish(self, name: str, inputs: Mapping[str, Any], files: Sequence[str] = ()) -> None:
         """Record that a stage is finished, and the digests of files that it made (relative paths)."""
         made = {file: sha256_file(self._folder / file) for file in files}
+        self.finished_now.append(name)
         self._stages[name] = {"inputs": digest_json(dict(inputs)), "outputs": made}
         atomic_write_text(self._file, json.dumps(self._stages, indent=2, sort_keys=True) + "\n")
 

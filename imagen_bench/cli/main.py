@@ -16,6 +16,7 @@ from imagen_bench.errors import ImagenBenchError
 COMMANDS = {
     "demo": "imagen_bench.cli.demo:command",
     "run": "imagen_bench.cli.run:command",
+    "plan": "imagen_bench.cli.plan:command",
     "generate": "imagen_bench.cli.generate:command",
     "score": "imagen_bench.cli.score:command",
     "report": "imagen_bench.cli.report:command",

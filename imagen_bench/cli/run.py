@@ -14,8 +14,8 @@ from imagen_bench.cli.report import BACKENDS
 from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
+    from imagen_bench.bench.dry_run import RunPlan
     from imagen_bench.bench.generate import Part
-    from imagen_bench.bench.run import RunPlan
     from imagen_bench.bench.run_folder import RunFolder
     from imagen_bench.config import RunConfig
 
@@ -105,7 +105,7 @@ def command(
     from imagen_bench.cli.study import execute_study
     from imagen_bench.config import load_config, read_toml
 
-    file = _config_file(config)
+    file = config_file(config)
     with one_line_on_interrupt():
         if is_study(read_toml(file)):
             if part is not None:
@@ -175,7 +175,7 @@ def plan_with_outputs(
     config: RunConfig, out: Path, limit: int | None, weights: tuple[float, ...] | None = None
 ) -> RunPlan:
     """Return what a run would do, the outputs that the commands add among its stages."""
-    from imagen_bench.bench.run import plan_run
+    from imagen_bench.bench.dry_run import plan_run
     from imagen_bench.cli.outputs import output_names
 
     plan = plan_run(config, out, limit, weights)
@@ -207,7 +207,7 @@ def say_what_is_missing(folder: RunFolder) -> None:
         click.echo(f"not made yet: --weights {listed}; gallery, sheets and report follow when they are", err=True)
 
 
-def _config_file(config: Path) -> Path:
+def config_file(config: Path) -> Path:
     """Return a configuration's file: the path itself, or one that ships below models/."""
     from imagen_bench.assets import asset
     from imagen_bench.errors import AssetError

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import torch
 
+from imagen_bench.bench.dry_run import plan_run
 from imagen_bench.bench.lock import locked
-from imagen_bench.bench.run import plan_run, run_benchmark
+from imagen_bench.bench.run import run_benchmark
 from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.bench.stages import Stages
 from imagen_bench.bench.summary import summary_json, summary_text

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from imagen_bench.assets import asset
-from imagen_bench.bench.run import missing_weights, plan_run, run_benchmark
+from imagen_bench.bench.dry_run import plan_run
+from imagen_bench.bench.run import missing_weights, run_benchmark
 from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.bench.variants import (
     ScoringShare,
