@@ -180,8 +180,8 @@ def assumptions(loads: Sequence[Load], costs: Costs) -> list[str]:
         notes.append(f"another reference set than {costs.reference}: extracting it is not in the table")
     if costs.images_a_score is not None and any(load.images_a_weight != costs.images_a_score for load in loads):
         notes.append(
-            f"scores and intervals were measured at {costs.images_a_score:,} images a weight; those of single images "
-            "and of stored features grow with their number"
+            f"scores and report were measured at {costs.images_a_score:,} images a weight: intervals of single images, "
+            "metrics that store features and the report's pictures grow with their number"
         )
     return notes
 
