@@ -6,7 +6,8 @@
     ├── InputError       an image, caption or prompt file is broken or does not fit
     ├── ModelError       a model or its weights are unknown or broken
     ├── ProtocolError    scores made by different protocols would be mixed
-    └── RunFolderError   a run folder belongs to another configuration, or is broken
+    ├── RunFolderError   a run folder belongs to another configuration, or is broken
+    └── WorkerError      another process of the same job ended
 
 A message is one line: what was found, what was expected, what to do. The command line prints it as
 `error: <message>` and exits with status 1.
@@ -49,3 +50,7 @@ class ProtocolError(ImagenBenchError):
 
 class RunFolderError(ImagenBenchError):
     """A run folder belongs to another configuration, is unfinished, or is broken."""
+
+
+class WorkerError(ImagenBenchError):
+    """Another process of the same job ended, so that this one cannot go on."""

@@ -12,12 +12,13 @@ import atexit
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
 
-from imagen_bench.errors import ConfigError
+from imagen_bench.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
 # Workers wait for each other through whole stages; a dead one is torchrun's to notice, not a timer's.
@@ -81,7 +82,8 @@ class Workers:
         import torch.distributed as dist
 
         box: list[Any] = [make() if self.is_main else None]
-        dist.broadcast_object_list(box, src=0)
+        with _others_are_there():
+            dist.broadcast_object_list(box, src=0)
         made: T = box[0]
         return made
 
@@ -92,7 +94,8 @@ class Workers:
         import torch.distributed as dist
 
         items: list[Any] | None = [None] * self.count if self.is_main else None
-        dist.gather_object(item, items, dst=0)
+        with _others_are_there():
+            dist.gather_object(item, items, dst=0)
         return items or []
 
     def add_up(self, values: Any) -> None:
@@ -100,14 +103,32 @@ class Workers:
         if not self.alone:
             import torch.distributed as dist
 
-            dist.all_reduce(values)
+            with _others_are_there():
+                dist.all_reduce(values)
 
     def wait(self) -> None:
         """Return when every worker has called it."""
         if not self.alone:
             import torch.distributed as dist
 
-            dist.barrier()
+            with _others_are_there():
+                dist.barrier()
+
+
+@contextmanager
+def _others_are_there() -> Iterator[None]:
+    """Tell in a line that a worker is gone, instead of in those of the transport.
+
+    Raises:
+        WorkerError: A connection to another worker ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).lower()
+        if "connection" not in said and "socket" not in said:
+            raise
+        raise WorkerError("another worker ended, and this one with it: its own message says why") from error
 
 
 def join_workers() -> Workers:
