@@ -22,6 +22,7 @@ from imagen_bench.errors import ModelError
 from imagen_bench.images import to_pil
 from imagen_bench.metrics.devices import full_float32, torch_device
 from imagen_bench.metrics.open_clip_files import OpenClipFiles, find_folder, find_named
+from imagen_bench.metrics.open_clip_text import encode_text
 
 BUNDLED = {"imagen-emoji": "models/imagen-emoji/clip"}
 _DIGITS = 16
@@ -240,8 +241,7 @@ class OpenClipExtractor:
 
 def _encode_text(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     with torch.no_grad(), full_float32():
-        features: torch.Tensor = model.encode_text(tokens)
-    return features
+        return encode_text(model, tokens)
 
 
 def _load_model(files: OpenClipFiles) -> Any:
