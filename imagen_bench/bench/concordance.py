@@ -26,11 +26,11 @@ def open_concordance_spaces(options: SpaceOptions) -> dict[str, ImageExtractor]:
     Raises:
         ModelError: Missing or broken weights.
     """
-    from imagen_bench.metrics.devices import torch_device
+    from imagen_bench.devices import open_device
     from imagen_bench.metrics.inception import InceptionNetwork, InceptionWeights
     from imagen_bench.metrics.weights import locate_weights
 
-    weights = InceptionWeights(locate_weights("inception", options.weights), torch_device(options.device))
+    weights = InceptionWeights(locate_weights("inception", options.weights), open_device(options.device))
     return {name: InceptionNetwork(weights, mode).extractor(_LAYER) for name, mode in RESIZE_MODES.items()}
 
 

@@ -16,7 +16,7 @@ from imagen_bench.errors import InputError, ModelError
 from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, generators
 from imagen_bench.generators.bundled_options import CASCADE, BundledOptions, read_options
-from imagen_bench.generators.devices import check_device, compile_network, torch_dtype
+from imagen_bench.generators.speed_options import compile_network, torch_dtype
 from imagen_bench.imagen.cascade import Sampling, StageRun, check_sampling, sample_cascade
 from imagen_bench.imagen.checkpoint import WEIGHTS, load_stage, read_stage_config
 from imagen_bench.imagen.config import StageConfig
@@ -195,7 +195,6 @@ def open_bundled(name: str, options: dict[str, Any]) -> Generator:
     check_cascade(stages, str(folder))
     names = [stage.name for stage in stages]
     settings = read_options(options, names)
-    check_device(settings.device)
     enlarges = settings.stage not in (CASCADE, names[-1])
     return (EnlargingImagen if enlarges else BundledImagen)(folder, layout, settings, Path(name).name)
 
