@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from imagen_bench.assets import asset
 from imagen_bench.config import Section, read_toml, validate
+from imagen_bench.devices import open_device
 from imagen_bench.errors import InputError, ModelError
 from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, generators
@@ -195,6 +196,7 @@ def open_bundled(name: str, options: dict[str, Any]) -> Generator:
     check_cascade(stages, str(folder))
     names = [stage.name for stage in stages]
     settings = read_options(options, names)
+    settings = settings.model_copy(update={"device": str(open_device(settings.device, "model.options.device"))})
     enlarges = settings.stage not in (CASCADE, names[-1])
     return (EnlargingImagen if enlarges else BundledImagen)(folder, layout, settings, Path(name).name)
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AliasChoices, Field, create_model, field_validator, model_validator
 
 from imagen_bench.config import Section, validate
-from imagen_bench.devices import AUTO, open_device
+from imagen_bench.devices import AUTO
 from imagen_bench.errors import ConfigError
 from imagen_bench.generators.speed_options import dtype_name
 from imagen_bench.imagen.cascade import Sampling
@@ -141,8 +141,7 @@ def read_options(options: dict[str, Any], stages: Sequence[str], source: str = "
         source: where the options come from, for messages.
 
     Raises:
-        ConfigError: an unknown or wrong option, whose message names the nearest known one, or a device that is not
-            there.
+        ConfigError: an unknown or wrong option; names the nearest known one.
     """
     tables: dict[str, Any] = {name: (SuperResolutionOptions, SuperResolutionOptions()) for name in stages[1:]}
     settings = validate(create_model("BundledOptions", __base__=BundledOptions, **tables), options, source)
@@ -156,4 +155,4 @@ def read_options(options: dict[str, Any], stages: Sequence[str], source: str = "
             f"{source}: guided_stage is {settings.guided_stage!r}, but the cascade runs {', '.join(drawn)}: name "
             "one of these, or let it run further with stage"
         )
-    return settings.model_copy(update={"device": str(open_device(settings.device, f"{source}.device"))})
+    return settings

@@ -109,15 +109,24 @@ def read_options(options: dict[str, Any]) -> DiffusersOptions:
     """Check the `[model.options]` table.
 
     Raises:
-        ConfigError: An unknown or wrong option, or a device that is not there.
+        ConfigError: An unknown or wrong option.
     """
     settings = validate(DiffusersOptions, options, "model.options")
-    settings = settings.model_copy(update={"device": str(open_device(settings.device, "model.options.device"))})
     known = [*settings.stage_names, CASCADE]
     if settings.stage not in known:
         raise ConfigError(f"model.options.stage is {settings.stage!r}: {did_you_mean(settings.stage, known)}")
-    if settings.offload != "none" and settings.device == "cpu":
+    return settings
+
+
+def on_device(settings: DiffusersOptions) -> DiffusersOptions:
+    """Return the options with the device that they mean.
+
+    Raises:
+        ConfigError: It is not there, or parts are to be offloaded from it and it is the CPU.
+    """
+    device = open_device(settings.device, "model.options.device")
+    if settings.offload != "none" and device.type == "cpu":
         raise ConfigError(
             f"model.options.offload is {settings.offload!r} on the CPU: leave it out, or set device = 'cuda'"
         )
-    return settings
+    return settings.model_copy(update={"device": str(device)})
