@@ -11,7 +11,7 @@ import pytest
 import imagen_bench
 
 PACKAGE = Path(imagen_bench.__file__).parent
-BASE = {"assets", "config", "errors", "files", "home", "images", "registry", "suggest", "workers"}
+BASE = {"assets", "config", "devices", "errors", "files", "home", "images", "registry", "suggest", "workers"}
 # What each part may import besides itself.
 MODEL = BASE | {"data"}
 GENERATE = MODEL | {"imagen", "metrics"}
@@ -70,7 +70,7 @@ def test_layers_hold_no_cycle() -> None:
         waiting -= ready
 
 
-@pytest.mark.parametrize("name", sorted((BASE | {"__init__", "__main__"}) - {"images", "workers"}))
+@pytest.mark.parametrize("name", sorted((BASE | {"__init__", "__main__"}) - {"devices", "images", "workers"}))
 def test_base_imports_nothing_heavy(name: str) -> None:
     found = {module.partition(".")[0] for module in imported(PACKAGE / f"{name}.py")}
     assert found & (HEAVY | {"numpy", "PIL"}) == set()

@@ -26,15 +26,20 @@ def open_concordance_spaces(options: SpaceOptions) -> dict[str, ImageExtractor]:
     Raises:
         ModelError: Missing or broken weights.
     """
-    from imagen_bench.metrics.devices import torch_device
+    from imagen_bench.devices import open_device
     from imagen_bench.metrics.inception import InceptionNetwork, InceptionWeights
     from imagen_bench.metrics.weights import locate_weights
 
-    weights = InceptionWeights(locate_weights("inception", options.weights), torch_device(options.device))
+    weights = InceptionWeights(locate_weights("inception", options.weights), open_device(options.device))
     return {name: InceptionNetwork(weights, mode).extractor(_LAYER) for name, mode in RESIZE_MODES.items()}
 
 
+def compared_with() -> dict[str, str]:
+    """Say for each resize mode which numbers it compares with."""
+    return {name: mode.compares_with for name, mode in RESIZE_MODES.items()}
+
+
 def concordance_words() -> list[str]:
-    """Say for each resize mode which numbers it compares with, one line each."""
+    """Say the same in one line each."""
     width = max(map(len, RESIZE_MODES))
-    return [f"{name:<{width}}  compares with {mode.compares_with}" for name, mode in RESIZE_MODES.items()]
+    return [f"{name:<{width}}  compares with {words}" for name, words in compared_with().items()]

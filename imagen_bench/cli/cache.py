@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def command() -> None:
     """Show or clear the caches: of image features and statistics, and of embedded prompts.
 
-    An entry is found by the content of the images or the text, what is done to it, the weights and the library
-    versions, so nothing there is ever out of date; clearing costs time and changes no image and no score.
+    An entry is found by the content of the images or the text, what is done to it, the weights, and for features the
+    library versions, so nothing there is ever out of date; clearing costs time and changes no image and no score.
     """
 
 

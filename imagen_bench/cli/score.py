@@ -104,7 +104,7 @@ def command(
         click.echo(line, err=True)
     for warning in scores.warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(json.dumps(scores.to_json(), indent=2, ensure_ascii=False) if as_json else _table(scores))
+    click.echo(_json(scores, concordance) if as_json else _table(scores))
     if concordance and not as_json:
         click.echo(_concordance())
 
@@ -130,6 +130,15 @@ def _metric_options(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         if "=" not in setting or not (metric.strip() and dot and key.strip()):
             raise click.UsageError(f"--option {setting} is not of the form METRIC.KEY=VALUE, such as kid.subsets=50")
     return apply_overrides({}, settings)
+
+
+def _json(scores: FolderScores, concordance: bool) -> str:
+    from imagen_bench.bench.concordance import compared_with
+
+    found = scores.to_json()
+    if concordance:
+        found["resize_modes"] = compared_with()
+    return json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def _table(scores: FolderScores) -> str:

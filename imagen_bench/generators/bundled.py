@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from imagen_bench.assets import asset
 from imagen_bench.config import Section, read_toml, validate
+from imagen_bench.devices import open_device
 from imagen_bench.errors import InputError, ModelError
 from imagen_bench.files import sha256_file
 from imagen_bench.generators.base import Generator, generators
 from imagen_bench.generators.bundled_options import CASCADE, BundledOptions, read_options
-from imagen_bench.generators.devices import check_device, compile_network, torch_dtype
 from imagen_bench.generators.prompts_ahead import embed_ahead, usable_text_cache
+from imagen_bench.generators.speed_options import compile_network, torch_dtype
 from imagen_bench.imagen.cascade import Sampling, StageRun, check_sampling, sample_cascade
 from imagen_bench.imagen.checkpoint import WEIGHTS, load_stage, read_stage_config
 from imagen_bench.imagen.config import StageConfig
@@ -209,7 +210,7 @@ def open_bundled(name: str, options: dict[str, Any]) -> Generator:
     check_cascade(stages, str(folder))
     names = [stage.name for stage in stages]
     settings = read_options(options, names)
-    check_device(settings.device)
+    settings = settings.model_copy(update={"device": str(open_device(settings.device, "model.options.device"))})
     enlarges = settings.stage not in (CASCADE, names[-1])
     return (EnlargingImagen if enlarges else BundledImagen)(folder, layout, settings, Path(name).name)
 

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import AliasChoices, Field, create_model, field_validator, model_validator
 
 from imagen_bench.config import Section, validate
+from imagen_bench.devices import AUTO
 from imagen_bench.errors import ConfigError
-from imagen_bench.generators.devices import dtype_name
+from imagen_bench.generators.speed_options import dtype_name
 from imagen_bench.imagen.cascade import Sampling
 from imagen_bench.imagen.guidance import Threshold, ThresholdKind
 from imagen_bench.imagen.samplers import Sampler, SamplerKind, Spacing
@@ -91,7 +92,7 @@ class BundledOptions(Section):
         base_guidance_weight: weight of the base stage where the sweep is for another.
         base: sampling of the base stage.
         super_resolution: sampling of every super-resolution stage, where its own table says nothing else.
-        device: "cpu", "cuda", "cuda:1".
+        device: "cpu", "cuda", "cuda:1"; "auto" for CUDA where there is one.
         dtype: Number format of the U-Nets: float32, bfloat16 or float16; the sampler computes in float32 all the same.
         channels_last: Memory layout of the U-Nets, faster nearly everywhere.
         compile: Compile the U-Nets: true, or the name of a backend of torch.
@@ -102,7 +103,7 @@ class BundledOptions(Section):
     base_guidance_weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
     base: BaseOptions = BaseOptions()
     super_resolution: SuperResolutionOptions = SuperResolutionOptions()
-    device: str = "cpu"
+    device: str = AUTO
     dtype: str = "float32"
     channels_last: bool = True
     compile: bool | str = False

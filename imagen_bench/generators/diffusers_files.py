@@ -17,8 +17,8 @@ from typing import Any
 
 from imagen_bench.errors import ConfigError, ModelError
 from imagen_bench.files import digest_json, sha256_file
-from imagen_bench.generators.devices import torch_dtype
 from imagen_bench.generators.diffusers_options import PipelineOptions
+from imagen_bench.generators.speed_options import torch_dtype
 from imagen_bench.suggest import did_you_mean
 
 INDEX = "model_index.json"

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from imagen_bench.config import Section, validate
+from imagen_bench.devices import AUTO, open_device
 from imagen_bench.errors import ConfigError
-from imagen_bench.generators.devices import dtype_name
+from imagen_bench.generators.speed_options import dtype_name
 from imagen_bench.suggest import did_you_mean
 
 CASCADE, BASE = "cascade", "base"
@@ -67,7 +68,7 @@ class DiffusersOptions(PipelineOptions):
     Attributes:
         stages: Super-resolution stages of a cascade, in their order.
         stage: Where a cascade stops: "base", "sr1", "sr2"... or "cascade" for the last.
-        device: "cpu", "cuda", "cuda:1".
+        device: "cpu", "cuda", "cuda:1"; "auto" for CUDA where there is one.
         offload: Keep the model's parts in main memory and bring each ("model") or each layer ("sequential") to the
             GPU while it works.
         download: Fetch a hub id that is not in the local cache.
@@ -78,7 +79,7 @@ class DiffusersOptions(PipelineOptions):
 
     stages: tuple[SuperResolutionStage, ...] = ()
     stage: str = CASCADE
-    device: str = "cpu"
+    device: str = AUTO
     offload: Literal["none", "model", "sequential"] = "none"
     download: bool = False
     safety_checker: bool = True
@@ -114,8 +115,18 @@ def read_options(options: dict[str, Any]) -> DiffusersOptions:
     known = [*settings.stage_names, CASCADE]
     if settings.stage not in known:
         raise ConfigError(f"model.options.stage is {settings.stage!r}: {did_you_mean(settings.stage, known)}")
-    if settings.offload != "none" and settings.device == "cpu":
+    return settings
+
+
+def on_device(settings: DiffusersOptions) -> DiffusersOptions:
+    """Return the options with the device that they mean.
+
+    Raises:
+        ConfigError: It is not there, or parts are to be offloaded from it and it is the CPU.
+    """
+    device = open_device(settings.device, "model.options.device")
+    if settings.offload != "none" and device.type == "cpu":
         raise ConfigError(
             f"model.options.offload is {settings.offload!r} on the CPU: leave it out, or set device = 'cuda'"
         )
-    return settings
+    return settings.model_copy(update={"device": str(device)})

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from imagen_bench.errors import InputError
 from imagen_bench.generators.base import CallReport, Generator, SampleRequest, generators
-from imagen_bench.generators.devices import check_device, compile_network
 from imagen_bench.generators.diffusers_files import PipelineFiles, find_pipeline, load_pipeline, networks
-from imagen_bench.generators.diffusers_options import DiffusersOptions, read_options
+from imagen_bench.generators.diffusers_options import DiffusersOptions, on_device, read_options
 from imagen_bench.generators.diffusers_stage import PipelineStage, check_caller
+from imagen_bench.generators.speed_options import compile_network
 
 _SHARED_BY_IF = ("text_encoder", "tokenizer", "safety_checker", "feature_extractor")
 """Parts that the stages of DeepFloyd IF have in common: loaded once."""
@@ -134,8 +134,7 @@ def open_diffusers(name: str, options: dict[str, Any]) -> Generator:
         ConfigError: An unknown or wrong option.
         ModelError: No such pipeline, a broken one, or one that draws no images from text.
     """
-    settings = read_options(options)
-    check_device(settings.device)
+    settings = on_device(read_options(options))
     plan = [(name, settings), *((stage.model, stage) for stage in settings.stages)]
     found = [find_pipeline(source, own, settings.download) for source, own in plan]
     for place, files in enumerate(found):

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from imagen_bench.devices import open_device
 from imagen_bench.errors import ModelError
 from imagen_bench.files import sha256_file
 from imagen_bench.images import to_pil
-from imagen_bench.metrics.devices import full_float32, torch_device
 from imagen_bench.metrics.extractors import LayerExtractor
+from imagen_bench.metrics.full_precision import full_float32
 from imagen_bench.metrics.pixels import normalised, squash
 from imagen_bench.metrics.state_dicts import load_state_dict, misfit
 
@@ -86,7 +87,7 @@ def open_dinov2(path: Path | str, device: str = "auto") -> Dinov2Network:
     Raises:
         ModelError: The weights are missing or wrong, or the device is.
     """
-    return Dinov2Network(Path(path), torch_device(device))
+    return Dinov2Network(Path(path), open_device(device))
 
 
 def resampled_positions(path: Path, positions: torch.Tensor) -> torch.Tensor:

@@ -18,10 +18,12 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from imagen_bench.assets import asset
+from imagen_bench.devices import open_device
 from imagen_bench.errors import ModelError
 from imagen_bench.images import to_pil
-from imagen_bench.metrics.devices import full_float32, torch_device
+from imagen_bench.metrics.full_precision import full_float32
 from imagen_bench.metrics.open_clip_files import OpenClipFiles, find_folder, find_named
+from imagen_bench.metrics.open_clip_text import encode_text
 
 BUNDLED = {"imagen-emoji": "models/imagen-emoji/clip"}
 _DIGITS = 16
@@ -147,7 +149,7 @@ def open_extractor(name: str, device: str = "auto", folder: Path | None = None) 
             f"unknown extractor {name!r}: expected {', '.join(BUNDLED)}, a folder that open_clip saved, or "
             "ARCH/PRETRAINED such as ViT-B-32/openai"
         )
-    return OpenClipExtractor(files, torch_device(device))
+    return OpenClipExtractor(files, open_device(device))
 
 
 @dataclass(frozen=True)
@@ -240,8 +242,7 @@ class OpenClipExtractor:
 
 def _encode_text(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     with torch.no_grad(), full_float32():
-        features: torch.Tensor = model.encode_text(tokens)
-    return features
+        return encode_text(model, tokens)
 
 
 def _load_model(files: OpenClipFiles) -> Any:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from imagen_bench.devices import open_device
 from imagen_bench.errors import ConfigError, ModelError
-from imagen_bench.metrics.devices import torch_device
 from imagen_bench.metrics.dinov2 import open_dinov2
 from imagen_bench.metrics.extractors import ImageExtractor, OpenClipExtractor, PixelTransform, open_extractor
 from imagen_bench.metrics.inception import InceptionNetwork, open_inception
@@ -115,7 +115,7 @@ def _open_clip(name: str, options: SpaceOptions) -> OpenClipExtractor:
             raise
     else:
         files = find_named(f"{architecture}-quickgelu/{path}")
-    return OpenClipExtractor(replace(files, short_name=short_name), torch_device(options.device), transform)
+    return OpenClipExtractor(replace(files, short_name=short_name), open_device(options.device), transform)
 
 
 def _from_cache(name: str) -> OpenClipFiles | None:

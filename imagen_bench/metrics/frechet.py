@@ -36,6 +36,7 @@ from imagen_bench.metrics.statistics import (
     load_statistics,
     save_statistics,
 )
+from imagen_bench.metrics.symmetric import cholesky, congruent, eigenvalues_of, eigenvectors_of
 
 __all__ = [
     "FrechetDistance",
@@ -67,7 +68,7 @@ def frechet_distance(mean1: FloatArray, cov1: FloatArray, mean2: FloatArray, cov
     """
     if mean1.shape != mean2.shape or cov1.shape != cov2.shape:
         raise InputError(f"features of {len(mean1)} and {len(mean2)} dimensions: expected those of one extractor")
-    eigenvalues: FloatArray = np.linalg.eigvalsh(_product(cov1, covariance_factor(cov2))).astype(np.float64)
+    eigenvalues = eigenvalues_of(congruent(cov1, covariance_factor(cov2)))
     return eigenvalues_to_distance(mean1, cov1, mean2, cov2, without_noise(eigenvalues))
 
 
@@ -85,16 +86,13 @@ def covariance_factor(matrix: FloatArray) -> FloatArray:
 
     S1^1/2 S2 S1^1/2 and F^T S2 F have the same eigenvalues, and Cholesky is many times cheaper than a root.
     """
-    try:
-        factor: FloatArray = np.linalg.cholesky((matrix + matrix.T) / 2).astype(np.float64)
-    except np.linalg.LinAlgError:
-        return symmetric_root(matrix)
-    return factor
+    factor = cholesky((matrix + matrix.T) / 2)
+    return symmetric_root(matrix) if factor is None else factor
 
 
 def symmetric_root(matrix: FloatArray) -> FloatArray:
     """Return the symmetric root of a symmetric positive semi-definite matrix, negative rounding clipped."""
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    values, vectors = eigenvectors_of((matrix + matrix.T) / 2)
     root: FloatArray = (vectors * np.sqrt(without_noise(values))) @ vectors.T
     return root
 
@@ -118,7 +116,7 @@ class FrechetFit:
     def __init__(self, moments: RunningMoments, reference: GaussianStatistics, rows: FloatArray) -> None:
         mean, covariance = moments.mean, moments.covariance
         factor = covariance_factor(reference.covariance)
-        eigenvalues, vectors = np.linalg.eigh(_product(covariance, factor))
+        eigenvalues, vectors = eigenvectors_of(congruent(covariance, factor))
         eigenvalues = without_noise(eigenvalues)
         self.distance = eigenvalues_to_distance(mean, covariance, reference.mean, reference.covariance, eigenvalues)
         self.without = LeaveOut(rows, moments, reference, factor, eigenvalues, vectors)
@@ -207,9 +205,3 @@ class ClipFid(FrechetDistance):
     def label(self) -> str:
         """What people read."""
         return f"CLIP-FID ({self.context.extractor})"
-
-
-def _product(cov: FloatArray, factor: FloatArray) -> FloatArray:
-    product = factor.T @ cov @ factor
-    symmetric: FloatArray = (product + product.T) / 2
-    return symmetric

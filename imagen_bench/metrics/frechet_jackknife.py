@@ -25,6 +25,7 @@ import numpy as np
 from imagen_bench.metrics.base import FloatArray
 from imagen_bench.metrics.intervals import IndexArray
 from imagen_bench.metrics.statistics import GaussianStatistics, RunningMoments
+from imagen_bench.metrics.symmetric import eigenvalues_of
 
 # Nodes from exp(-36) to exp(28) times the largest eigenvalue: what is cut off is 1e-6 of the integral.
 _NODES = np.arange(-36.0, 29.0)
@@ -99,7 +100,7 @@ class LeaveOut:
     def _root_without(self, y: FloatArray, left: int) -> float:
         """Tr B'^1/2 of one group, by the eigenvalues of B'; `y` is c x D."""
         total = y.sum(axis=0)
-        values = np.linalg.eigvalsh(np.diag(self._scatter) - y.T @ y - np.outer(total, total) / left)
+        values = eigenvalues_of(np.diag(self._scatter) - y.T @ y - np.outer(total, total) / left)
         return float(np.sqrt(np.maximum(values, 0.0)).sum())
 
     def _log_determinants(self, y: FloatArray, left: int) -> FloatArray:

@@ -16,9 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from imagen_bench.devices import open_device
 from imagen_bench.files import sha256_file
-from imagen_bench.metrics.devices import full_float32, torch_device
 from imagen_bench.metrics.extractors import LayerExtractor
+from imagen_bench.metrics.full_precision import full_float32
 from imagen_bench.metrics.resize import DEFAULT_RESIZE, ResizeMode, find_resize, prepare_for, to_network_input
 from imagen_bench.metrics.state_dicts import load_state_dict, misfit
 
@@ -158,11 +159,11 @@ def open_inception(path: Path | str, resize: str = DEFAULT_RESIZE, device: str =
         device: A torch device, or "auto" for CUDA where there is one.
 
     Raises:
-        ConfigError: Unknown resize mode.
-        ModelError: The weights are missing or wrong, or the device is.
+        ConfigError: Unknown resize mode or device.
+        ModelError: The weights are missing or wrong.
     """
     mode = find_resize(resize)
-    return InceptionNetwork(InceptionWeights(Path(path), torch_device(device)), mode)
+    return InceptionNetwork(InceptionWeights(Path(path), open_device(device)), mode)
 
 
 def _is_counter(key: str) -> bool:

@@ -24,7 +24,7 @@ one image or 70 of three; generated set equal to the reference, near it, far fro
     KID, all         93.6 %     density          96.1 %
     CMMD             92.5 %     coverage         97.2 %
 
-An FD of as many images as dimensions, or fewer (64 dimensions; 40, 64, 320 images), was covered 93-100 %. Taking off
+An FD of as many images as dimensions, or fewer (64 dimensions; 40, 64, 320 images), was covered 92-100 %. Taking off
 the whole of the correction covered 85-98 % there, the plain jackknife 91-100 % and up to 1.5 times too wide.
 
 Limits: the reference set is held fixed, so an interval says nothing about another reference; prompts count as

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from imagen_bench.errors import InputError
 from imagen_bench.metrics.base import (
@@ -22,14 +23,18 @@ from imagen_bench.metrics.intervals import Interval
 
 
 class StoredFeaturesMetric(Metric):
-    """A metric that keeps the features of all generated images: 8 N D bytes."""
+    """A metric that keeps the features of all generated images.
+
+    Float32 features, as extractors give them, are kept as they come, 4 N D bytes in all however many metrics hold the
+    same arrays; so an array must not be written to after it was given.
+    """
 
     higher_is_better: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def __init__(self, context: MetricContext) -> None:
         super().__init__(context)
-        self._features: list[FloatArray] = []
+        self._features: list[npt.NDArray[np.float32] | FloatArray] = []
         self._clusters: list[str] = []
 
     def update(self, batch: FeatureBatch) -> None:
@@ -41,7 +46,8 @@ class StoredFeaturesMetric(Metric):
                 f"features have {features.shape[1]} dimensions, expected {self._features[0].shape[1]}: "
                 "use one extractor"
             )
-        self._features.append(features)
+        given = np.asarray(batch.image)
+        self._features.append(given if given.dtype == np.float32 else features)
         self._clusters.extend(batch.clusters)
 
     def merge(self, other: Self) -> None:
@@ -63,7 +69,7 @@ class StoredFeaturesMetric(Metric):
         count = len(self._clusters)
         if count < least:
             raise InputError(f"{self.name} needs at least {least} images, found {count}")
-        return np.concatenate(self._features)
+        return np.concatenate(self._features, dtype=np.float64)
 
     def reference(self, least: int) -> FloatArray:
         """Return the reference's features, float64, M x D.

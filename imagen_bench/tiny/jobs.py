@@ -23,6 +23,7 @@ from imagen_bench.data.picture_sources import (
     parquet_source,
     table_source,
 )
+from imagen_bench.devices import AUTO, open_device
 from imagen_bench.errors import ConfigError
 from imagen_bench.imagen.config import Frozen, StageConfig
 from imagen_bench.imagen.text import TextEncoder
@@ -30,7 +31,6 @@ from imagen_bench.imagen.train import Batches, Monitoring, Trainer
 from imagen_bench.imagen.train_log import tensorboard
 from imagen_bench.imagen.train_recipe import RecipeConfig, SamplesConfig, share_of
 from imagen_bench.imagen.train_state import STAGE, STATE
-from imagen_bench.metrics.devices import torch_device
 from imagen_bench.tiny.scorer import ScorerConfig, train_scorer
 from imagen_bench.tiny.text_encoder import TextEncoderConfig, train_text_encoder
 from imagen_bench.workers import join_workers
@@ -85,7 +85,7 @@ class TrainConfig(Frozen):
     out: str
     data: DataConfig
     threads: int | None = Field(default=None, gt=0)
-    device: str = "cpu"
+    device: str = AUTO
     text_encoder: str | None = None
     init_from: str | None = None
     stage: StageConfig | None = None
@@ -179,21 +179,21 @@ def _train_stage(config: TrainConfig, out: Path, resume: bool, on_step: OnStep |
         raise ConfigError(
             f"{out} holds a training at {state.name} already: continue it with --resume, or give another --out"
         )
-    torch_device(config.device)
     workers = join_workers()
+    device = str(open_device(config.device))
     rows = share_of(recipe, workers)
     share = slice(rows.start, rows.stop)
     batches, validation = stage_batches(config.data, recipe.batch_size, stage.image_size, download, share)
     if recipe.validate_every is not None and validation is None:
         raise ConfigError("recipe.validate_every needs pictures to validate on: set data.held_out to their number")
-    encoder = TextEncoder(_encoder_source(config.text_encoder), stage.text_length, device=config.device)
+    encoder = TextEncoder(_encoder_source(config.text_encoder), stage.text_length, device=device)
     record = {
         "data": config.data.model_dump(mode="json"),
         "text_encoder_sha256": encoder.digest,
         "init_from": config.init_from,
     }
     monitoring = Monitoring(validation, config.samples, record=record)
-    trainer = Trainer(stage, recipe, batches, encoder, out, config.device, monitoring, workers)
+    trainer = Trainer(stage, recipe, batches, encoder, out, device, monitoring, workers)
     if resume:
         trainer.resume()
     elif config.init_from is not None:

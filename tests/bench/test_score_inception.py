@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 from imagen_bench.bench.concordance import concordance_words
 from imagen_bench.bench.score_folder import ScoreOptions, score_folder
+from imagen_bench.cli.main import main
 from imagen_bench.errors import ConfigError, InputError, ModelError, ProtocolError
 from imagen_bench.metrics.resize import RESIZE_MODES
 from imagen_bench.metrics.weights import WeightsPlaces
@@ -105,15 +108,19 @@ def test_options_and_resize_mode_are_part_of_the_protocol(pictures: Path, incept
 def test_concordance_gives_the_number_of_each_library(
     pictures: Path, inception_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = score_folder(options(pictures, inception_file, concordance=True))
-    found = {row.result.label: row.result.value for row in scores.rows}
+    arguments = ["score", "--images", str(pictures / "generated"), "--reference", str(pictures / "real"), "--json"]
+    done = CliRunner().invoke(main, [*arguments, "--concordance", "--weights", f"inception={inception_file}"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    found = {row["label"]: row["value"] for row in said["scores"]}
     sets = [images_of(pictures / name) for name in ("generated", "real")]
     expected = {
         f"FID [{mode} resize]": frechet_of_few(*(features(images).double().numpy() for images in sets))
         for mode, features in libraries(inception_file, monkeypatch).items()
     }
     assert found == {label: pytest.approx(value, rel=1e-4) for label, value in expected.items()}
-    assert len({row.protocol for row in scores.rows}) == len(RESIZE_MODES)
+    assert len({row["protocol"] for row in said["scores"]}) == len(RESIZE_MODES)
+    assert said["resize_modes"] == {name: mode.compares_with for name, mode in RESIZE_MODES.items()}
 
 
 def libraries(inception_file: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

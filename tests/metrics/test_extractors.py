@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imagen_bench.errors import ModelError
+from imagen_bench.errors import ConfigError, ModelError
 from imagen_bench.images import from_pil, list_images, read_image
 from imagen_bench.metrics.extractors import OpenClipExtractor, open_extractor
 
@@ -151,7 +151,7 @@ def test_unknown_names_say_what_is_known() -> None:
 
 
 def test_unknown_device(clip_folder: Path) -> None:
-    with pytest.raises(ModelError, match="unknown device 'tpu9'"):
+    with pytest.raises(ConfigError, match="device is 'tpu9'"):
         open_extractor(str(clip_folder), "tpu9")
 
 

@@ -43,6 +43,37 @@ def test_chunks_and_merge_order_equal_numpy() -> None:
         np.testing.assert_allclose(total.covariance, np.cov(wide, rowvar=False), rtol=0, atol=1e-12)
 
 
+def test_covariance_is_symmetric_and_layouts_do_not_matter() -> None:
+    features = np.random.default_rng(4).normal(size=(60, 33))
+    wide = np.zeros((60, 40))
+    wide[:, 3:36] = features
+    found = []
+    for given in (features, np.asfortranarray(features), wide[:, 3:36], features.tolist()):
+        moments = RunningMoments(33)
+        moments.update(given)
+        moments.update(np.empty((0, 33)))
+        found.append(moments.covariance)
+    np.testing.assert_allclose(found[0], np.cov(features, rowvar=False), rtol=0, atol=1e-13)
+    for other in found:
+        np.testing.assert_array_equal(other, other.T)
+        np.testing.assert_array_equal(other, found[0])
+
+
+def test_parts_stay_as_they_were() -> None:
+    features = np.random.default_rng(5).normal(size=(40, 6))
+    one, two = RunningMoments(6), RunningMoments(6)
+    one.update(features[:20])
+    two.update(features[20:])
+    before = one.covariance, two.covariance
+    one.without(features[:5])
+    total = RunningMoments(6)
+    total.merge(one)
+    total.merge(two)
+    total.update(features)
+    np.testing.assert_array_equal(one.covariance, before[0])
+    np.testing.assert_array_equal(two.covariance, before[1])
+
+
 def test_without_is_the_rest() -> None:
     features = np.random.default_rng(2).normal(size=(40, 5))
     all_of_them, rest = RunningMoments(5), RunningMoments(5)

@@ -1,4 +1,4 @@
-"""Where and how fast a model runs: its device, number format and compilation, as options of several generators."""
+"""How fast a model runs: its number format and compilation, as options of several generators."""
 
 from __future__ import annotations
 
@@ -12,21 +12,6 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16", "float16")
 _SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-
-
-def check_device(device: str) -> None:
-    """Check that a device is there.
-
-    Raises:
-        ConfigError: It is not, or it is no device's name.
-    """
-    import torch
-
-    try:
-        torch.zeros(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(f"model.options.device is {device!r}: {first}; use 'cpu' or a device that is here") from error
 
 
 def dtype_name(name: str) -> str:
