@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent / "toys"))
 from spoiling import JSON, JUNK, PLAIN, TEXTS, spoilt
 
 often = settings(
-    derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 # One that spreadsheets, JSON and parquet can hold in every cell.
 ROWS = st.lists(st.tuples(PLAIN, PLAIN), min_size=1, max_size=5)

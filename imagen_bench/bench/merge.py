@@ -89,7 +89,7 @@ def _joint_record(folders: Sequence[RunFolder]) -> dict[str, Any]:
         joint.append({**folder.run, "config": {**config, "sweep": {**config["sweep"], "guidance_weights": [*weights]}}})
     for folder in folders:
         refuse_other_run(folder.path, folder.run, joint[0])
-    return {key: value for key, value in joint[0].items() if key not in ("generation", "merged")}
+    return {key: value for key, value in joint[0].items() if key not in ("generation", "merged", "durations")}
 
 
 def _refuse_conflicts(samples: Mapping[Path, Mapping[Key, Sample]]) -> None:

@@ -66,7 +66,7 @@ def outcome(make: Callable[[], Any]) -> str | None:
     return said
 
 
-@settings(derandomize=True, deadline=None, max_examples=25, database=None)
+@settings(derandomize=True, deadline=None, max_examples=20, database=None)
 @given(data=st.data())
 def test_a_spoilt_run_ends_as_it_was_or_says_what_is_wrong(
     world: tuple[RunConfig, Path], contents: Contents, data: st.DataObject

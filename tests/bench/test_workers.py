@@ -133,6 +133,7 @@ def test_parts_merge_into_the_run(toy: RunConfig, tmp_path: Path, contents: Cont
     merged = merge_runs(places, tmp_path / "merged")
     assert (merged.images, merged.missing) == (60, {})
     assert len(merged.folder.run["merged"]) == 3
+    assert "durations" not in merged.folder.run  # those of one part would pass for those of all
     run_benchmark(toy, tmp_path / "merged")
     assert contents(tmp_path / "merged") == contents(tmp_path / "straight")
     assert RunFolder.open(tmp_path / "merged").run["generation"]["images"] == 60

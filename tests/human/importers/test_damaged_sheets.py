@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "toys"))
 from spoiling import JSON, JUNK, spoilt
 
 often = settings(
-    derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    derandomize=True, deadline=None, max_examples=35, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 QUESTIONS = ("fidelity", "alignment")
 SHEET = (
