@@ -111,6 +111,8 @@ def command(
     with one_line_on_interrupt():
         if save_stages and out.suffix.lower() == ".png":
             raise click.UsageError("--save-stages writes a folder: give --out DIR.")
+        if out.is_file() and out.suffix.lower() != ".png":
+            raise click.UsageError(f"--out {out} is a file: give a folder, or a file that ends in .png.")
         chosen = [*overrides, *stage_overrides(stages, whole=from_image is not None)]
         plan = _plan(prompts, samples, seed, from_image)
         drawn = _generate(model, generator, chosen, plan, guidance, save_stages)

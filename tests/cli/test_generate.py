@@ -204,3 +204,17 @@ def test_a_generator_without_stages_says_so() -> None:
 )
 def test_usage_errors(arguments: list[str]) -> None:
     assert invoke(*arguments).exit_code == 2
+
+
+def test_a_file_of_another_kind_is_refused_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    import toy_bench
+
+    def never(*_: object) -> None:
+        raise AssertionError("an image was drawn")
+
+    monkeypatch.setattr(toy_bench, "sample", never)
+    Path("mine.txt").write_text("mine")
+    result = invoke("--prompt", "a", "--out", "mine.txt")
+    assert result.exit_code == 2
+    assert "--out mine.txt is a file: give a folder, or a file that ends in .png" in result.stderr
+    assert Path("mine.txt").read_text() == "mine"
