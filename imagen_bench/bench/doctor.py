@@ -178,7 +178,8 @@ def _numbers() -> Iterator[Check]:
     found = frechet_distance(np.zeros(size), first, np.full(size, 0.5), second)
     right = abs(found - expected) < 1e-9 * expected
     advice = "" if right else "reinstall numpy and scipy from PyPI, and run the check again"
-    yield Check("numbers", "ok" if right else "broken", f"Fréchet distance {found:.9f}", f"{expected:.9f}", advice)
+    said = "a Fréchet distance in 64 dimensions equals its closed form" if right else f"Fréchet distance {found:.9f}"
+    yield Check("numbers", "ok" if right else "broken", said, f"{expected:.9f}", advice)
 
 
 def _places() -> Iterator[Check]:
