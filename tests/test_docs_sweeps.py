@@ -44,7 +44,7 @@ def test_files_exist_and_presets_are_those_of_the_code() -> None:
         assert (ROOT / file).exists(), file
     rows = dict(re.findall(r"^\| `(imagen-\w+)` \| ([\d., ]+) \|", TEXT, flags=re.MULTILINE))
     assert {name: tuple(map(float, row.split(", "))) for name, row in rows.items()} == GUIDANCE_WEIGHTS
-    shipped = {f"imagen-emoji/studies/{file.name}" for file in asset("models/imagen-emoji/studies").iterdir()}
+    shipped = {f"imagen-emoji/studies/{file.name}" for file in asset("models/imagen-emoji/studies").glob("*.toml")}
     assert set(re.findall(r"^\| `(imagen-emoji/studies/\S+)`", TEXT, flags=re.MULTILINE)) == shipped
 
 
