@@ -15,7 +15,7 @@ from imagen_bench.report.cost import cost_facts
 from imagen_bench.report.data import RunData
 from imagen_bench.report.figures import Figures, category_key
 from imagen_bench.report.metric_facts import FACTS
-from imagen_bench.report.metric_words import Metric, metrics_of
+from imagen_bench.report.metric_words import Metric, interval_words, metrics_of
 from imagen_bench.report.page_images import run_images, runs_images
 from imagen_bench.report.page_words import caption_of, findings, lead_of, title_of
 from imagen_bench.report.style import Drawing
@@ -153,6 +153,7 @@ def _metric_context(runs: Sequence[RunData], metric: Metric) -> dict[str, Any]:
         "direction": metric.direction,
         "protocols": protocols,
         "facts": FACTS.get(metric.name),
+        "interval": interval_words(runs, metric),
     }
 
 
