@@ -18,7 +18,7 @@ from imagen_bench.report.metric_facts import FACTS
 from imagen_bench.report.metric_words import Metric, interval_words, metrics_of
 from imagen_bench.report.page_images import run_images, runs_images
 from imagen_bench.report.page_words import caption_of, findings, lead_of, title_of
-from imagen_bench.report.style import Drawing
+from imagen_bench.report.style import SUFFIXES, Drawing
 from imagen_bench.report.summary import cards, cite_lines, warnings_of
 from imagen_bench.report.svg import inline_svg
 from imagen_bench.report.tables import FORMATS, Table
@@ -158,7 +158,7 @@ def _metric_context(runs: Sequence[RunData], metric: Metric) -> dict[str, Any]:
 
 
 def _figure_files(drawing: Drawing) -> Files:
-    suffixes = (*sorted(drawing.formats), "csv")
+    suffixes = (*sorted(SUFFIXES), "csv")
     return tuple((suffix.upper(), f"figures/{drawing.name}.{suffix}") for suffix in suffixes)
 
 

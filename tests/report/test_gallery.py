@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -63,7 +65,7 @@ def test_a_broken_image_is_a_gap_in_figures(make_run: Any) -> None:
     assert drawing_to_bytes(grid_figure(strip_grid(pick_strips(run, 1, 1)), "strips"), "png").startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf"])
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_image_figures_give_equal_bytes(make_run: Any, suffix: str) -> None:
     prompts = {"color": "a $5 <cat> 猫 " * 9}
     (run,) = load_runs([make_run(weights=(1.0, 2.0), categories=("color",), prompts_of=prompts, gallery=1)])
@@ -72,6 +74,21 @@ def test_image_figures_give_equal_bytes(make_run: Any, suffix: str) -> None:
     )
     for a, b in zip(first, second, strict=True):
         assert drawing_to_bytes(a, suffix) == drawing_to_bytes(b, suffix)
+
+
+def test_pictures_are_embedded_in_svg(make_run: Any) -> None:
+    (run,) = load_runs([make_run(weights=(1.0, 2.0), categories=("color",))])
+    strips = pick_strips(run, 1)
+    svg = drawing_to_bytes(grid_figure(strip_grid(strips), "strips"), "svg").decode()
+    uris = re.findall(r'xlink:href="(data:image/png;base64,[^"]+)"', svg)
+    assert len(uris) == 2
+    assert not re.search(r'href="(?!data:|#)', svg)
+    for uri, tile in zip(uris, strips[0].tiles, strict=True):
+        shown = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB")
+        picture = read_picture(tile.file)
+        assert picture is not None
+        expected = picture.resize(shown.size, Image.Resampling.LANCZOS)
+        assert np.array_equal(np.asarray(shown), np.asarray(expected))
 
 
 def test_thinned_keeps_both_ends() -> None:
