@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from typing import Any
 
@@ -22,6 +23,8 @@ from imagen_bench.report.gallery import (
     thinned,
 )
 from imagen_bench.report.image_figures import contact_figure, grid_figure
+from imagen_bench.report.metric_words import metrics_of
+from imagen_bench.report.page_images import run_images
 from imagen_bench.report.style import drawing_to_bytes
 
 
@@ -100,3 +103,16 @@ def test_thumbnail_is_a_small_jpeg() -> None:
     head, _, body = data_uri(Image.new("RGB", (300, 150), "red"), 96).partition(",")
     assert head == "data:image/jpeg;base64"
     assert Image.open(io.BytesIO(base64.b64decode(body))).size == (96, 48)
+
+
+@pytest.mark.parametrize(
+    ("configured", "said"),
+    [(None, "w = 5, the weight of the best CLIP score"), (5.0, "w = 5, as the run's configuration says")],
+)
+def test_the_gallery_says_why_its_weight(make_run: Any, configured: float | None, said: str) -> None:
+    path = make_run(weights=(1.0, 5.0))
+    record = json.loads((path / "run.json").read_text())
+    record["config"]["gallery"] = {"guidance_weight": configured}
+    (path / "run.json").write_text(json.dumps(record))
+    (run,) = load_runs([path])
+    assert run_images(run, metrics_of([run]), several=False)["gallery_words"] == said
