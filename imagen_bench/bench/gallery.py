@@ -16,6 +16,7 @@ from imagen_bench.generators.base import SuperResolver
 from imagen_bench.generators.batching import Batcher
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 SAMPLE_INDEX = 0
@@ -38,13 +39,12 @@ def gallery_weight(folder: RunFolder, config: RunConfig) -> float:
     """Return the guidance weight to show: the configured one, that of the best score, or the sweep's first."""
     if config.gallery is not None and config.gallery.guidance_weight is not None:
         return config.gallery.guidance_weight
-    best = best_scored_weight(folder)
+    best = best_scored_weight(folder.scores())
     return config.sweep.guidance_weights[0] if best is None else best[1]
 
 
-def best_scored_weight(folder: RunFolder) -> tuple[str, float] | None:
+def best_scored_weight(scores: pd.DataFrame) -> tuple[str, float] | None:
     """Return metric and weight of the best CLIP score, else of the lowest distance; of equals the lower weight."""
-    scores = folder.scores()
     scores = scores[scores["category"] == "all"].dropna(subset=["value"])
     for metric, ascending in _GALLERY_SCORES:
         rows = scores[scores["metric"] == metric]

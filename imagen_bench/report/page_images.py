@@ -77,8 +77,10 @@ def run_images(run: RunData, metrics: Sequence[Metric], several: bool) -> dict[s
 
 def _gallery_words(run: RunData, gallery: Sequence[Tile], metrics: Sequence[Metric]) -> str:
     """Weight of the gallery's images, and why it is that one."""
+    if not gallery:
+        return ""
     weights = sorted({tile.guidance_weight for tile in gallery})
-    words, best = weights_words(weights), best_scored_weight(run.folder)
+    words, best = weights_words(weights), best_scored_weight(run.scores)
     configured = (run.section("config").get("gallery") or {}).get("guidance_weight")
     if configured is not None:
         return f"{words}, as the run's configuration says"

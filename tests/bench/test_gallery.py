@@ -64,7 +64,7 @@ def test_weight_of_the_best_clip_score_is_shown(toy: RunConfig, folder: RunFolde
     (folder.path / "scores.csv").write_text(
         SCORES + "m,p,1.5,all,clip_score,0.2,,,20,x\nm,p,1.0,all,clip_score,0.2,,,20,x\n"
     )
-    assert best_scored_weight(folder) == ("clip_score", 1.0)
+    assert best_scored_weight(folder.scores()) == ("clip_score", 1.0)
     (folder.path / "scores.csv").write_text(SCORES.replace("clip_score", "other"))
     assert gallery_weight(folder, with_gallery(toy)) == 1.5
     chosen = validate(RunConfig, apply_overrides(dump_config(toy), ["gallery={guidance_weight=2.0}"]), "test")
