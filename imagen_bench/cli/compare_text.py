@@ -20,14 +20,12 @@ def comparison_text(
     top: int,
 ) -> str:
     """Return what is compared, the differences, the prompts that changed most, the gates and the notes."""
-    head = [["A, baseline", str(runs[0])], ["B, candidate", str(runs[1])]]
-    differing = [
-        ["differs", f"{key.removeprefix('config.')}: {a} in A, {b} in B"]
-        for key, (a, b) in settings
-        if key.startswith("config.")
-    ]
-    blocks = ["\n".join(aligned([*head, *differing]))]
-    blocks += ["\n".join(aligned([_HEAD, *(_row(row) for row in comparison.differences)]))]
+    compared = [["A, baseline", str(runs[0])], ["B, candidate", str(runs[1])]]
+    for key, (a, b) in settings:
+        if key.startswith("config."):
+            compared.append(["differs", f"{key.removeprefix('config.')}: {a} in A, {b} in B"])
+    blocks = ["\n".join(aligned(compared))]
+    blocks.append("\n".join(aligned([_HEAD, *(_row(row) for row in comparison.differences)])))
     if comparison.prompt_metric is not None:
         for words, changes in (
             ("most regressed", comparison.most_regressed(top)),
