@@ -29,6 +29,8 @@ from imagen_bench.config import Section, validate
 from imagen_bench.errors import ConfigError
 
 TRAINING = "training"
+STUDY_FILE = "study.json"
+"""In the folder of a study: its name and its variants."""
 Scalar = bool | int | float | str
 Overrides = dict[str, Scalar | list[Scalar]]
 

@@ -28,7 +28,7 @@ from typing import Any
 from imagen_bench.bench.evaluate import Scoring, open_scoring
 from imagen_bench.bench.lock import LOCK_NAME
 from imagen_bench.bench.provenance import without_home
-from imagen_bench.bench.study_models import TRAINING, CommonTraining, Training, read_common, trainings_of
+from imagen_bench.bench.study_models import STUDY_FILE, TRAINING, CommonTraining, Training, read_common, trainings_of
 from imagen_bench.config import SWEEP_KEYS, RunConfig, apply_run_overrides, dump_config, read_toml, validate
 from imagen_bench.data.prompts import PromptSet
 from imagen_bench.errors import ConfigError, RunFolderError
@@ -36,7 +36,6 @@ from imagen_bench.files import atomic_write_text, digest_json
 from imagen_bench.suggest import did_you_mean
 
 VARIANTS = "variants"
-STUDY_FILE = "study.json"
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
