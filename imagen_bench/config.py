@@ -106,7 +106,7 @@ class ScoresSection(Section):
 
 
 class GallerySection(Section):
-    """How many prompts the gallery shows, and at which guidance weight (None: chosen from the scores)."""
+    """How many prompts the gallery shows, and at which guidance weight (None: that of the best CLIP score)."""
 
     prompts: Count = 24
     guidance_weight: Weight | None = None

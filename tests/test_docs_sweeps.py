@@ -1,4 +1,4 @@
-"""docs/sweeps.md: its commands are understood, its files exist, its configurations are valid."""
+"""docs/sweeps.md and docs/studies.md: commands are understood, files exist, configurations are valid."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from imagen_bench.assets import asset
 from imagen_bench.bench.gates import parse_gate
 from imagen_bench.bench.variants import load_study
 from imagen_bench.cli.main import COMMANDS, main
+from imagen_bench.cli.shipped import config_file
 from imagen_bench.config import GUIDANCE_WEIGHTS, load_config
+from imagen_bench.tiny.jobs import load_train_config
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXT = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+TEXT, FINDINGS = ((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("sweeps", "studies"))
 LINES = [
-    line for block in re.findall(r"^```console\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+    line for block in re.findall(r"^```console\n(.*?)^```", TEXT + FINDINGS, flags=re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_commands_are_understood(line: str) -> None:
+def test_commands_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "low.png").touch()  # an earlier command writes it
     program, name, *arguments = shlex.split(line)
     assert program == "imagen-bench"
     assert name in COMMANDS
@@ -40,17 +44,23 @@ def test_commands_are_understood(line: str) -> None:
 
 
 def test_files_exist_and_presets_are_those_of_the_code() -> None:
-    for file in re.findall(r"`(models/[\w./-]+)`", TEXT):
+    for file in re.findall(r"`(models/[\w./-]+)`", TEXT + FINDINGS):
         assert (ROOT / file).exists(), file
     rows = dict(re.findall(r"^\| `(imagen-\w+)` \| ([\d., ]+) \|", TEXT, flags=re.MULTILINE))
     assert {name: tuple(map(float, row.split(", "))) for name, row in rows.items()} == GUIDANCE_WEIGHTS
-    shipped = {f"imagen-emoji/studies/{file.name}" for file in asset("models/imagen-emoji/studies").iterdir()}
+    shipped = {f"imagen-emoji/studies/{file.name}" for file in asset("models/imagen-emoji/studies").glob("*.toml")}
     assert set(re.findall(r"^\| `(imagen-emoji/studies/\S+)`", TEXT, flags=re.MULTILINE)) == shipped
 
 
-def test_the_example_is_a_study(tmp_path: Path) -> None:
-    _, example = re.findall(r"^```toml\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+def test_the_examples_are_studies(tmp_path: Path) -> None:
+    _, example, trained = re.findall(r"^```toml\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
     assert tomllib.loads(example)
+    (tmp_path / "trained.toml").write_text(trained, encoding="utf-8")
+    first, second = load_study(tmp_path / "trained.toml").variants
+    assert first.config.model.name == "runs/train/mean-pooling"
+    assert [training.out.name for training in second.trainings] == ["my-encoder", "own-encoder"]
+    for training in (*first.trainings, *second.trainings):
+        load_train_config(config_file(Path(training.config)), training.overrides)
     (tmp_path / "study.toml").write_text(example, encoding="utf-8")
     study = load_study(tmp_path / "study.toml")
     assert [variant.config.model.name for variant in study.variants] == [

@@ -16,10 +16,13 @@ from imagen_bench.generators.base import SuperResolver
 from imagen_bench.generators.batching import Batcher
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
 SAMPLE_INDEX = 0
 """The gallery shows the first sample of each of its prompts: the first, not the best."""
+# Alignment first: at the best FD, guidance is often off and prompts are followed least.
+_GALLERY_SCORES = (("clip_score", False), ("fd", True), ("fid", True))
 
 
 def spread_prompts(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
@@ -33,14 +36,22 @@ def spread_prompts(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
 
 
 def gallery_weight(folder: RunFolder, config: RunConfig) -> float:
-    """Return the guidance weight to show: the configured one, that of the best FD, or the sweep's first."""
+    """Return the guidance weight to show: the configured one, that of the best score, or the sweep's first."""
     if config.gallery is not None and config.gallery.guidance_weight is not None:
         return config.gallery.guidance_weight
-    scores = folder.scores()
-    distances = scores[(scores["metric"] == "fd") & (scores["category"] == "all")].dropna(subset=["value"])
-    if distances.empty:
-        return config.sweep.guidance_weights[0]
-    return float(distances.sort_values(["value", "guidance_weight"])["guidance_weight"].iloc[0])
+    best = best_scored_weight(folder.scores())
+    return config.sweep.guidance_weights[0] if best is None else best[1]
+
+
+def best_scored_weight(scores: pd.DataFrame) -> tuple[str, float] | None:
+    """Return metric and weight of the best CLIP score, else of the lowest distance; of equals the lower weight."""
+    scores = scores[scores["category"] == "all"].dropna(subset=["value"])
+    for metric, ascending in _GALLERY_SCORES:
+        rows = scores[scores["metric"] == metric]
+        if not rows.empty:
+            rows = rows.sort_values(["value", "guidance_weight"], ascending=[ascending, True])
+            return metric, float(rows["guidance_weight"].iloc[0])
+    return None
 
 
 def gallery_files(folder: RunFolder, config: RunConfig, prompts: PromptSet, weight: float) -> list[str]:

@@ -96,7 +96,7 @@ class MetricSet:
         return dataclasses.replace(result, label=result.label + f" [{use.note}]") if use.note else result
 
     def protocol(self, use: MetricUse, prompts: PromptSource, n: int) -> dict[str, Any]:
-        """Return id, words, label and direction of a metric's protocol, as run.json holds them."""
+        """Return id, words, label, direction and interval of a metric's protocol, as run.json holds them."""
         metric = self.new_metric(use)
         reference = self.reference if _compares(use.name) else None
         against = reference.words if reference is not None else None
@@ -109,6 +109,7 @@ class MetricSet:
             "words": protocol_words(label, *common, against, n, options),
             "label": label,
             "higher_is_better": metric.higher_is_better,
+            "interval": metric.interval_words,
         }
 
     def text_needs(self) -> dict[tuple[str, str], None]:

@@ -175,7 +175,7 @@ def assumptions(loads: Sequence[Load], costs: Costs) -> list[str]:
     """Say, one sentence each, what the projection leaves out or takes for granted."""
     notes = ["opening model and extractors comes on top, once for each worker"]
     if costs.feature is None:
-        notes.append("features, scores and report are not in it: --measured takes them from a finished run that recorded them")
+        notes.append("features, scores and report are not in it: --measured takes them from a run that recorded them")
     elif any(load.reference not in (None, costs.reference) for load in loads):
         notes.append(f"another reference set than {costs.reference}: extracting it is not in the table")
     if costs.images_a_score is not None and any(load.images_a_weight != costs.images_a_score for load in loads):

@@ -7,7 +7,7 @@ All spaces come from one decode of the images. Moments and features are kept in 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,9 @@ def open_reference(
 
     images = reference_images(source) if isinstance(source, str) else source
     if images is None:
-        return _from_statistics(asset(BUNDLED[source]) if source in BUNDLED else Path(str(source)), needs)
+        if source in BUNDLED:
+            return replace(_from_statistics(asset(BUNDLED[source]), needs), name=source)
+        return _from_statistics(Path(str(source)), needs)
     reader = _Reader(images, needs, FeatureStore(), extract, batch_size, progress)
     moments = {space: reader.moments(space, (earlier or {}).get(space)) for space in needs.moments}
     features = {space: reader.features(space) for space in needs.features}

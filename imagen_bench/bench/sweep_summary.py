@@ -10,6 +10,7 @@ A probability here is the share of draws from the scores' joint Student's t dist
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,10 @@ from imagen_bench.bench.pareto import best_index, dominated_shares, hypervolume,
 from imagen_bench.bench.run_scores import RunScores, ScoreId, joint_scores
 from imagen_bench.errors import InputError
 from imagen_bench.metrics.base import FloatArray
+from imagen_bench.metrics.intervals import LEVEL
 
 DRAWS = 2000
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class SweepSummary:
         best_weight: Where it is.
         best_weights: Weights that may be the best, with 95 % confidence; empty without a joint distribution.
         knee_weight: Weight of the knee; None if there is none.
-        p_knee: Probability that the knee is at that weight.
+        knees: Where else it may be: every weight that it has in some draws, None for no knee, with its probability,
+            the likeliest first; empty without a joint distribution.
         at: Vertical score at each horizontal one that was asked for; None where the curve does not reach.
     """
 
@@ -93,8 +97,19 @@ class SweepSummary:
     best_weight: float
     best_weights: tuple[float, ...]
     knee_weight: float | None
-    p_knee: float | None
+    knees: tuple[tuple[float | None, float], ...]
     at: tuple[tuple[float, Quantity | None], ...]
+
+
+def likely_knees(run: SweepSummary) -> tuple[tuple[float | None, float], ...]:
+    """The fewest of a run's `knees` that hold it in 95 % of the draws."""
+    held, kept = 0.0, []
+    for weight, share in run.knees:
+        if held >= LEVEL - _ROUNDING:
+            break
+        held += share
+        kept.append((weight, share))
+    return tuple(kept)
 
 
 @dataclass(frozen=True)
@@ -206,10 +221,6 @@ def _summary(
     flags, own = plane.flags, plane.xy(number)
     weights = [plane.points[row][1] for row in plane.rows[number]]
     best, knee = best_index(own[:, 1], flags[1]), knee_index(own, flags)
-    drawn = plane.drawn_xy(number)
-    p_knee = None
-    if drawn is not None and knee is not None:
-        p_knee = float(np.mean([knee_index(points, flags) == knee for points in drawn]))
 
     def measure(xy: FloatArray) -> list[float]:
         found = [hypervolume(xy, flags, corner), float(xy[best_index(xy[:, 1], flags[1]), 1])]
@@ -224,7 +235,7 @@ def _summary(
         best_weight=weights[best],
         best_weights=_may_be_best(plane, number, weights),
         knee_weight=None if knee is None else weights[knee],
-        p_knee=p_knee,
+        knees=_knees(plane, number, weights),
         at=tuple(zip(at, reached, strict=True)),
     )
 
@@ -247,6 +258,15 @@ def _points(plane: _Plane, number: int, dominated: FloatArray | None) -> tuple[S
         )
         for place, row in enumerate(rows)
     )
+
+
+def _knees(plane: _Plane, number: int, weights: Sequence[float]) -> tuple[tuple[float | None, float], ...]:
+    drawn = plane.drawn_xy(number)
+    if drawn is None:
+        return ()
+    places = Counter(knee_index(points, plane.flags) for points in drawn)
+    ranked = sorted(places.items(), key=lambda item: (-item[1], len(weights) if item[0] is None else item[0]))
+    return tuple((None if place is None else weights[place], count / len(drawn)) for place, count in ranked)
 
 
 def _may_be_best(plane: _Plane, number: int, weights: Sequence[float]) -> tuple[float, ...]:

@@ -9,9 +9,10 @@ A study is a run's configuration with a table of variants, each of which overrid
     "model.options.base.steps" = 6
 
 Tables are merged key by key and a key with dots leads into them. Two things are replaced as a whole: the options of
-another `model.generator`, and the list of weights, whether given as `sweep.guidance_weights` or `sweep.preset`. Each
-variant is an ordinary run folder OUT/<variant> under the name `<study>-<variant>`; OUT/study.json lists them. What
-variants are scored with (extractor, reference set) is opened once for all that share it.
+another `model.generator`, and the list of weights, whether given as `sweep.guidance_weights` or `sweep.preset`. A study
+whose models are trained for it says how in `training` tables (`bench.study_models`). Each variant is an ordinary run
+folder OUT/<variant> under the name `<study>-<variant>`; OUT/study.json lists them. What variants are scored with
+(extractor, reference set) is opened once for all that share it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from imagen_bench.bench.evaluate import Scoring, open_scoring
 from imagen_bench.bench.lock import LOCK_NAME
 from imagen_bench.bench.provenance import without_home
 from imagen_bench.bench.reference_pass import extract_alone
+from imagen_bench.bench.study_models import STUDY_FILE, TRAINING, CommonTraining, Training, read_common, trainings_of
 from imagen_bench.config import SWEEP_KEYS, RunConfig, apply_run_overrides, dump_config, read_toml, validate
 from imagen_bench.data.prompts import PromptSet
 from imagen_bench.errors import ConfigError, RunFolderError
@@ -38,18 +40,25 @@ if TYPE_CHECKING:
     from imagen_bench.bench.reference_pass import Extract
 
 VARIANTS = "variants"
-STUDY_FILE = "study.json"
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A run of a study: the name of its folder, what it overrides, and its whole configuration."""
+    """A run of a study.
+
+    Attributes:
+        name: Name of its folder.
+        overrides: What it overrides.
+        config: Its whole configuration.
+        trainings: Trainings that its model comes from, in order; none for a model that is there already.
+    """
 
     name: str
     overrides: dict[str, Any]
     config: RunConfig
+    trainings: tuple[Training, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,8 +88,12 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> Study:
     tables = data.pop(VARIANTS, None)
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{path} has no variants: expected at least one table [variants.NAME] of overrides")
-    name = str(data.get("name", ""))
-    return Study(name, tuple(_variant(data, name, key, table, f"{path}") for key, table in tables.items()))
+    common = read_common(data, str(path))
+    data.pop(TRAINING, None)
+    return Study(
+        str(data.get("name", "")),
+        tuple(_variant(data, common, key, table, str(path)) for key, table in tables.items()),
+    )
 
 
 def choose_variants(study: Study, names: Sequence[str]) -> tuple[Variant, ...]:
@@ -165,16 +178,21 @@ def merge_overrides(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
     return _merge(merged, nested)
 
 
-def _variant(data: Mapping[str, Any], study: str, name: str, table: Any, source: str) -> Variant:
-    where = f"{source}: variants.{name}"
+def _variant(data: Mapping[str, Any], common: CommonTraining | None, name: str, table: Any, source: str) -> Variant:
+    where, study = f"{source}: variants.{name}", str(data.get("name", ""))
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{where}: the name becomes a folder; use letters, digits, '.', '_', '+' and '-'")
     if not isinstance(table, dict):
         raise ConfigError(f"{where} is {table!r}, expected a table of overrides")
     if "name" in table:
         raise ConfigError(f"{where} sets the name of its run, which is always '{study}-{name}'; remove it")
-    merged = {**merge_overrides(data, table), "name": f"{study}-{name}"}
-    return Variant(name, table, validate(RunConfig, merged, where))
+    overrides = {key: value for key, value in table.items() if key != TRAINING}
+    trainings: tuple[Training, ...] = ()
+    if TRAINING in table:
+        trainings = trainings_of(common, table[TRAINING], where)
+        overrides = merge_overrides({"model": {"name": trainings[-1].out.as_posix()}}, overrides)
+    merged = {**merge_overrides(data, overrides), "name": f"{study}-{name}"}
+    return Variant(name, table, validate(RunConfig, merged, where), trainings)
 
 
 def _recorded_name(file: Path) -> str | None:

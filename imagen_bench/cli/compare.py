@@ -52,6 +52,7 @@ def command(
     from imagen_bench.bench.run_scores import RunScores
     from imagen_bench.cli.compare_text import comparison_text
     from imagen_bench.report.compare_page import write_comparison
+    from imagen_bench.report.differences import setting_differences
 
     parsed = [parse_gate(text) for text in gates]
     a, b = (RunScores(RunFolder.open(path), number) for number, path in enumerate((run_a, run_b)))
@@ -59,11 +60,14 @@ def command(
     results = [check_gate(gate, comparison.differences) for gate in parsed]
     for difference in comparison.forced:
         click.echo(f"warning: different protocols: {difference}", err=True)
-    page = write_comparison(comparison, (run_a, run_b), results, out, top) if out is not None else None
+    settings = setting_differences([a.folder.run, b.folder.run])
+    page = write_comparison(comparison, (run_a, run_b), results, out, top, settings) if out is not None else None
     if as_json:
-        click.echo(json.dumps(_json(comparison, (run_a, run_b), results, page, top), indent=2))
+        click.echo(
+            json.dumps({**_json(comparison, (run_a, run_b), results, page, top), "settings": dict(settings)}, indent=2)
+        )
     else:
-        click.echo(comparison_text(comparison, results, top))
+        click.echo(comparison_text(comparison, (run_a, run_b), settings, results, top))
         if page is not None:
             click.echo(f"\npage     {page}")
     for result in results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from imagen_bench.bench.compare import Comparison, Difference, PromptChange
 from imagen_bench.bench.gates import GateResult
@@ -11,9 +12,20 @@ from imagen_bench.bench.summary import aligned
 _HEAD = ["metric", "weight", "category", "A", "B", "B - A", "95 % interval", "p", "p (Holm)", "B is"]
 
 
-def comparison_text(comparison: Comparison, gates: Sequence[GateResult], top: int) -> str:
-    """Return the differences, the prompts that changed most, the gates and the notes."""
-    blocks = ["\n".join(aligned([_HEAD, *(_row(row) for row in comparison.differences)]))]
+def comparison_text(
+    comparison: Comparison,
+    runs: Sequence[Path],
+    settings: Sequence[tuple[str, Sequence[str]]],
+    gates: Sequence[GateResult],
+    top: int,
+) -> str:
+    """Return what is compared, the differences, the prompts that changed most, the gates and the notes."""
+    compared = [["A, baseline", str(runs[0])], ["B, candidate", str(runs[1])]]
+    for key, (a, b) in settings:
+        if key.startswith("config."):
+            compared.append(["differs", f"{key.removeprefix('config.')}: {a} in A, {b} in B"])
+    blocks = ["\n".join(aligned(compared))]
+    blocks.append("\n".join(aligned([_HEAD, *(_row(row) for row in comparison.differences)])))
     if comparison.prompt_metric is not None:
         for words, changes in (
             ("most regressed", comparison.most_regressed(top)),

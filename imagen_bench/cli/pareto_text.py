@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from imagen_bench.bench.summary import aligned
-from imagen_bench.bench.sweep_summary import CurveComparison, ParetoSummary, Quantity, SweepPoint, SweepSummary
+from imagen_bench.bench.sweep_summary import (
+    CurveComparison,
+    ParetoSummary,
+    Quantity,
+    SweepPoint,
+    SweepSummary,
+    likely_knees,
+)
 
 
 def pareto_text(summary: ParetoSummary) -> str:
@@ -27,9 +34,8 @@ def _run(run: SweepSummary, summary: ParetoSummary) -> str:
     if run.best_weights:
         best += f"; {_weights(others)} cannot be told from it" if others else "; no other weight may be better"
     lines = [run.label, *aligned(table), best]
-    if run.knee_weight is not None:
-        sure = "" if run.p_knee is None else f" (probability {run.p_knee:.2f})"
-        lines.append(f"knee: w = {run.knee_weight:g}{sure}")
+    if run.knee_weight is not None or any(weight is not None for weight, _ in run.knees):
+        lines.append(f"knee: {_weight_or_none(run.knee_weight)}{_where_likely(run)}")
     x, y = (f"{value:.4g}" for value in summary.reference_point)
     lines.append(
         f"hypervolume: {_words(run.hypervolume)}, reference point {summary.x.label} {x}, {summary.y.label} {y}"
@@ -40,6 +46,15 @@ def _run(run: SweepSummary, summary: ParetoSummary) -> str:
             found += " [open: it may not reach that far]"
         lines.append(f"{summary.y.label} at {summary.x.label} {at:g}: {found}")
     return "\n".join(lines)
+
+
+def _where_likely(run: SweepSummary) -> str:
+    shares = [f"{_weight_or_none(weight)} ({share:.2f})" for weight, share in likely_knees(run)]
+    return f"; in 95 % of the draws: {', '.join(shares)}" if shares else ""
+
+
+def _weight_or_none(weight: float | None) -> str:
+    return "none" if weight is None else f"w = {weight:g}"
 
 
 def _point(point: SweepPoint, several: bool) -> list[str]:

@@ -100,7 +100,7 @@ def _loads(config: Path, overrides: tuple[str, ...], limit: int | None) -> list[
     from imagen_bench.bench.plan import load_of
     from imagen_bench.bench.run import limited
     from imagen_bench.bench.variants import is_study, load_study
-    from imagen_bench.cli.run import config_file
+    from imagen_bench.cli.shipped import config_file
     from imagen_bench.config import load_config, read_toml
 
     file = config_file(config)

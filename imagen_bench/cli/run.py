@@ -11,6 +11,7 @@ import click
 
 from imagen_bench.cli.interrupt import one_line_on_interrupt
 from imagen_bench.cli.report import BACKENDS
+from imagen_bench.cli.shipped import config_file
 from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class PartOf(click.ParamType[Any]):
 )
 @click.option("--track", type=click.Choice(BACKENDS), help="Log scores and figures there too; the files stay.")
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="Run only this variant of a study.")
+@click.option("--train", is_flag=True, help="Train the models of a study that are not there yet.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; open no model, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -88,6 +90,7 @@ def command(
     repair: bool,
     track: str | None,
     variants: tuple[str, ...],
+    train: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -111,11 +114,14 @@ def command(
             if part is not None:
                 raise click.UsageError("--part is for a single run: make parts of each --variant's own run.json")
             execute_study(
-                file, overrides, variants, out, limit, weights, dry_run=dry_run, as_json=as_json, repair=repair
-            )
+                file, overrides, variants, out, limit, weights,
+                train=train, dry_run=dry_run, as_json=as_json, repair=repair,
+            )  # fmt: skip
             return
         if variants:
             raise click.BadParameter(f"{file} has no variants", param_hint="--variant")
+        if train:
+            raise click.BadParameter(f"{file} is no study that trains models", param_hint="--train")
         loaded = load_config(file, overrides)
         folder = execute(
             loaded, out, limit, dry_run=dry_run, as_json=as_json, weights=weights, part=part, repair=repair
@@ -205,21 +211,3 @@ def say_what_is_missing(folder: RunFolder) -> None:
     if missing:
         listed = ",".join(f"{weight:g}" for weight in missing)
         click.echo(f"not made yet: --weights {listed}; gallery, sheets and report follow when they are", err=True)
-
-
-def config_file(config: Path) -> Path:
-    """Return a configuration's file: the path itself, or one that ships below models/."""
-    from imagen_bench.assets import asset
-    from imagen_bench.errors import AssetError
-
-    if config.is_file():
-        return config
-    try:
-        shipped = asset(f"models/{config.as_posix()}")
-    except AssetError:
-        shipped = config
-    if not shipped.is_file():
-        raise click.BadParameter(
-            f"no file {str(config)!r} here, and no configuration of that name ships", param_hint="CONFIG"
-        )
-    return shipped

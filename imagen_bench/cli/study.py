@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagen_bench.cli.run import DRY_RUN, plan_text, plan_with_outputs, say_what_is_missing
+from imagen_bench.cli.study_train import command_of, refuse_untrained, train_missing, trainings_to_do
 from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ def execute_study(
     limit: int | None,
     weights: tuple[float, ...] | None,
     *,
+    train: bool,
     dry_run: bool,
     as_json: bool,
     repair: bool = False,
 ) -> None:
-    """Run or plan the variants of a study, and print the outcome of each."""
+    """Run or plan the variants of a study, and print the outcome of each; with `train`, train its models first."""
     from imagen_bench.bench.variants import choose_variants, load_study, run_study
 
     study = load_study(file, overrides)
@@ -38,6 +40,9 @@ def execute_study(
     if dry_run:
         _plan(study, chosen, out, limit, weights, as_json=as_json)
         return
+    if train:
+        train_missing(chosen)
+    refuse_untrained(chosen)
     folders: dict[str, RunFolder] = {}
 
     def run_one(variant: Variant, folder: Path, share: ScoringShare) -> None:
@@ -70,11 +75,15 @@ def _plan(
 
     refuse_other_study(study, out)
     plans = {variant.name: plan_with_outputs(variant.config, out / variant.name, limit, weights) for variant in chosen}
+    trainings = [command_of(training) for training in trainings_to_do(chosen)]
     if as_json:
         listed = {name: asdict(plan) for name, plan in plans.items()}
-        click.echo(json.dumps({"study": study.name, "out": str(out), "variants": listed}, indent=2))
+        plan = {"study": study.name, "out": str(out), "trainings": trainings, "variants": listed}
+        click.echo(json.dumps(plan, indent=2))
     else:
         texts = [f"variant  {name}\n{plan_text(plan)}" for name, plan in plans.items()]
+        if trainings:
+            texts.append("\n".join(["to train first (--train does it):", *trainings]))
         click.echo("\n\n".join([*texts, DRY_RUN]))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagen_bench.cli.interrupt import one_line_on_interrupt
+from imagen_bench.cli.shipped import config_file
 from imagen_bench.workers import join_workers
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path))
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in the output folder.")
 @click.option(
     "--init-from",
@@ -38,26 +39,27 @@ def command(
 ) -> None:  # fmt: skip
     """Train what CONFIG describes: a stage, a text encoder or a scorer; a stage also on many GPUs, under torchrun.
 
+    CONFIG may be one that ships, such as imagen-emoji/train/small.toml.
+
     A stage writes stage/ (weights for sampling), state.safetensors (to resume from), loss.csv, and as the configuration
-    asks validation.csv and samples/.
+    asks validation.csv and samples/. The folder of a finished base stage is a model: --model FOLDER names it.
 
     A finished stage goes on with --resume and a larger recipe.steps: the learning rate is back at its height, and
     falls again over the last recipe.decay steps.
     """
     if resume and init_from:
         raise click.UsageError("--resume continues a training, --init-from starts another one: give one of them")
-    from imagen_bench.tiny.jobs import load_train_config
+    from imagen_bench.tiny.jobs import load_train_config, training_overrides
 
-    given = {"data.root": data, "out": out, "init_from": init_from}
-    more = [f"{key}={json.dumps(value)}" for key, value in given.items() if value]
-    job = load_train_config(config, (*overrides, *more))
+    job = load_train_config(config_file(config), (*overrides, *training_overrides(data, out, init_from)))
     with one_line_on_interrupt("run the same command with --resume to continue"):
-        folder = _train(job, resume, download)
+        folder = train_job(job, resume, download)
     if join_workers().is_main:
         click.echo(json.dumps({"out": str(folder)}) if as_json else f"trained: {folder}")
 
 
-def _train(job: TrainConfig, resume: bool, download: bool) -> Path:
+def train_job(job: TrainConfig, resume: bool, download: bool) -> Path:
+    """Run a training with a progress bar and return the folder of its result."""
     from tqdm import tqdm
 
     from imagen_bench.bench.lock import locked

@@ -115,8 +115,9 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
     """Load a prompt set by short name or path.
 
     Args:
-        name_or_path: A name of `built_in_names()`, a txt, csv, jsonl, parquet or tsv file, a folder with
-            a `bench.toml`, or a COCO set and its place, such as `coco-30k:/path/to/coco`.
+        name_or_path: A name of `built_in_names()`, a txt, csv, jsonl, parquet or tsv file (or the name of one that
+            ships, "models/..."), a folder with a `bench.toml`, or a COCO set and its place, such as
+            `coco-30k:/path/to/coco`.
 
     Raises:
         ConfigError: The name is unknown, or a `bench.toml` is wrong.
@@ -129,7 +130,8 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
         return load_coco_prompts(*name_or_path.partition(":")[::2])
     path = Path(name_or_path)
     if path.suffix.lower() in READERS:
-        return read_prompt_file(path)
+        ships = name_or_path.startswith("models/") and not path.is_file()
+        return read_prompt_file(asset(name_or_path) if ships else path)
     if name_or_path in built_in_names():
         return prompt_sets.get(name_or_path)()
     if (path / DEFINITION).is_file():

@@ -23,13 +23,15 @@ from imagen_bench.imagen.cascade import Sampling, StageRun, check_sampling, samp
 from imagen_bench.imagen.checkpoint import WEIGHTS, load_stage, read_stage_config
 from imagen_bench.imagen.config import StageConfig
 from imagen_bench.imagen.text import TextEncoder
+from imagen_bench.imagen.text_models import encoder_source
 from imagen_bench.workers import Workers
 
 
 class ModelLayout(Section):
     """The `[model]` table of a model's config.toml: folders of its parts, relative to the file.
 
-    `super_resolution` names any number of stages, in the order in which they enlarge.
+    `super_resolution` names any number of stages, in the order in which they enlarge. `text_encoder` may also be one
+    that ships ("models/imagen-emoji/text_encoder") or a hub id.
     """
 
     text_encoder: str
@@ -61,7 +63,7 @@ class BundledImagen:
         if options.stage == CASCADE and not layout.super_resolution:
             raise ModelError(f"{name} has no super-resolution stage, which options.stage = 'cascade' needs; use 'base'")
         self._cache = usable_text_cache()
-        encoder = folder / layout.text_encoder
+        encoder = encoder_source(layout.text_encoder, folder)
         self._encoder = TextEncoder(encoder, layout.text_length, device=options.device, cache=self._cache)
         self._stages = [self._load(part) for part in layout.parts]
         for stage, _ in self._stages:

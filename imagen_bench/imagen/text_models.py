@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from imagen_bench.assets import asset
 from imagen_bench.errors import ModelError
 from imagen_bench.files import digest_json, sha256_file
 
@@ -72,6 +73,23 @@ class EncoderFiles:
         named = [self.folder / name for name in ("config.json", *TOKENIZER_FILES)]
         small = {path.name: sha256_file(path) for path in named if path.is_file()}
         return digest_json({"weights": self.weights_sha256, "layer": FAMILIES[self.kind].layer, **small})
+
+
+def encoder_source(name: str, beside: Path = Path()) -> str | Path:
+    """Where a configuration's text encoder is.
+
+    Args:
+        name: a folder, the name of one that ships ("models/imagen-emoji/text_encoder"), or a hub id.
+        beside: folder that a relative path starts from.
+
+    Returns:
+        What `find_encoder` takes: the folder, or the hub id.
+    """
+    if (beside / name).is_dir():
+        return beside / name
+    if name.startswith("models/"):
+        return asset(name)
+    return name if HUB_ID.fullmatch(name) and "/" in name else beside / name
 
 
 def find_encoder(source: str | Path, download: bool = False) -> EncoderFiles:

@@ -104,6 +104,7 @@ class Metric(ABC):
             that the user chose.
         text_prefix: What its definition puts before each prompt; its batches carry the features of the prompts
             with that prefix, and say so in their own `text_prefix`.
+        interval_words: How its 95 % interval is made, a sentence for reports; empty where it has none.
     """
 
     name: ClassVar[str]
@@ -111,6 +112,7 @@ class Metric(ABC):
     needs: ClassVar[frozenset[Need]]
     features: ClassVar[str | None] = None
     text_prefix: ClassVar[str] = ""
+    interval_words: ClassVar[str] = ""
 
     def __init__(self, context: MetricContext) -> None:
         self.context = context

@@ -62,6 +62,7 @@ class ClipScore(Metric):
     """Mean cosine of image and prompt, with a cluster-robust interval and a mean for each category."""
 
     name: ClassVar[str] = "clip_score"
+    interval_words: ClassVar[str] = "Student's t with a standard error clustered by prompt."
     higher_is_better: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"captions"})
 

@@ -46,6 +46,9 @@ class Cmmd(StoredFeaturesMetric):
     """1000 times the biased MMD^2 of CLIP ViT-L/14-336 features; it falls slightly with the number of images."""
 
     name: ClassVar[str] = "cmmd"
+    interval_words: ClassVar[str] = (
+        "Student's t with the infinitesimal jackknife over prompts; the reference set is held fixed."
+    )
     features: ClassVar[str | None] = "clip-vitl14-336"
     needs: ClassVar[frozenset[Need]] = frozenset({"reference_features"})
 

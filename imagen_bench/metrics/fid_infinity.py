@@ -48,6 +48,10 @@ class FidInfinity(StoredFeaturesMetric):
     """
 
     name: ClassVar[str] = "fid_infinity"
+    interval_words: ClassVar[str] = (
+        "Student's t with a jackknife that leaves out one prompt at a time and extrapolates anew; the reference set is "
+        "held fixed."
+    )
     features: ClassVar[str | None] = "inception"
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
 

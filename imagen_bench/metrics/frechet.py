@@ -130,6 +130,9 @@ class FrechetDistance(Metric):
     """
 
     name: ClassVar[str] = "fd"
+    interval_words: ClassVar[str] = (
+        "Student's t with a jackknife that leaves out one prompt at a time; the reference set is held fixed."
+    )
     higher_is_better: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
 

@@ -47,6 +47,7 @@ class InceptionScore(StoredFeaturesMetric):
     """Mean Inception Score over splits; details holds the deviation over them, which is not its standard error."""
 
     name: ClassVar[str] = "inception_score"
+    interval_words: ClassVar[str] = "Student's t with the infinitesimal jackknife over prompts."
     higher_is_better: ClassVar[bool] = True
     features: ClassVar[str | None] = "inception-logits"
 

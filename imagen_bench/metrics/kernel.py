@@ -74,6 +74,10 @@ class KernelInceptionDistance(StoredFeaturesMetric):
     """
 
     name: ClassVar[str] = "kid"
+    interval_words: ClassVar[str] = (
+        "Student's t with the infinitesimal jackknife over prompts, and the draw of subsets added; the reference set "
+        "is held fixed."
+    )
     features: ClassVar[str | None] = "inception"
     needs: ClassVar[frozenset[Need]] = frozenset({"reference_features"})
 

@@ -22,6 +22,11 @@ from imagen_bench.metrics.nearest import Inside, inside_balls, squared_radii
 from imagen_bench.metrics.options import read_options
 from imagen_bench.metrics.stored_features import StoredFeaturesMetric
 
+_COVERED = (
+    "Student's t, from the reference images that one or two prompts cover alone; none where a handful of images "
+    "decides; the reference set is held fixed."
+)
+
 
 class ManifoldOptions(Section):
     """Options of precision and recall."""
@@ -70,6 +75,9 @@ class Precision(NeighbourMetric):
     """Share of generated images in the reference's manifold; per sample 1 or 0."""
 
     name: ClassVar[str] = "precision"
+    interval_words: ClassVar[str] = (
+        "Wilson's formula at the effective number of images, clustered by prompt; the reference set is held fixed."
+    )
     words: ClassVar[str] = "Precision"
     options_model = ManifoldOptions
 
@@ -84,6 +92,9 @@ class Density(NeighbourMetric):
     """Mean number of reference balls around a generated image, over k: 1 if both sets are alike."""
 
     name: ClassVar[str] = "density"
+    interval_words: ClassVar[str] = (
+        "Student's t with a standard error clustered by prompt; the reference set is held fixed."
+    )
     words: ClassVar[str] = "Density"
     options_model = BallOptions
 
@@ -100,6 +111,7 @@ class Coverage(NeighbourMetric):
     """Share of reference balls that hold a generated image."""
 
     name: ClassVar[str] = "coverage"
+    interval_words: ClassVar[str] = _COVERED
     words: ClassVar[str] = "Coverage"
     options_model = BallOptions
 
@@ -114,6 +126,7 @@ class Recall(NeighbourMetric):
     """Share of reference images in the generated images' manifold."""
 
     name: ClassVar[str] = "recall"
+    interval_words: ClassVar[str] = _COVERED
     words: ClassVar[str] = "Recall"
     options_model = ManifoldOptions
 

@@ -8,11 +8,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from imagen_bench.bench.compare import Comparison, PromptChange
 from imagen_bench.bench.gates import GateResult
 from imagen_bench.errors import RunFolderError
 from imagen_bench.files import atomic_write_bytes, atomic_write_text, escape_formula
+from imagen_bench.report.data import OVERALL
 from imagen_bench.report.gallery import data_uri, read_picture
 from imagen_bench.report.page import PAGE, template_environment
 from imagen_bench.report.svg import theme_variables
@@ -31,7 +33,12 @@ class Pair:
 
 
 def write_comparison(
-    comparison: Comparison, runs: tuple[Path, Path], gates: Sequence[GateResult], out: Path, top: int
+    comparison: Comparison,
+    runs: tuple[Path, Path],
+    gates: Sequence[GateResult],
+    out: Path,
+    top: int,
+    settings: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> Path:
     """Write a comparison into a folder: `index.html`, which needs no other file, and the tables.
 
@@ -42,6 +49,7 @@ def write_comparison(
         out: The folder; made if it is missing. It gets `index.html`, `differences.csv`, `prompts.csv` and
             `differences.json`.
         top: How many prompts of each kind the page shows; the tables have all.
+        settings: What differs between the runs' settings: key, and its value in A and B.
 
     Returns:
         The path of `index.html`.
@@ -62,6 +70,8 @@ def write_comparison(
         .render(
             comparison=comparison,
             rows=rows,
+            tables=_tables(rows),
+            settings=settings,
             names=[run.resolve().name for run in runs],
             gates=gates,
             groups=[
@@ -74,6 +84,19 @@ def write_comparison(
     )
     atomic_write_text(out / PAGE, page)
     return out / PAGE
+
+
+def _tables(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Label of each metric, its rows over all prompts, and those by category."""
+    labels = dict.fromkeys(str(row["label"]) for row in rows)
+    return [
+        (
+            label,
+            [row for row in rows if row["label"] == label and row["category"] == OVERALL],
+            [row for row in rows if row["label"] == label and row["category"] != OVERALL],
+        )
+        for label in labels
+    ]
 
 
 def _pair(change: PromptChange) -> Pair:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from imagen_bench.bench.journal import SAMPLE_COLUMNS, read_samples
 from imagen_bench.bench.run_folder import SCORE_COLUMNS, RunFolder, samples_to_frame
+from imagen_bench.bench.study_models import STUDY_FILE
 from imagen_bench.errors import ProtocolError, RunFolderError
 
 OVERALL = "all"
@@ -226,7 +227,11 @@ def _unfinished(record: dict[str, Any], samples: pd.DataFrame, scores: pd.DataFr
 
 
 def _labels(folders: Sequence[RunFolder]) -> list[str]:
-    """Model name where it tells the runs apart, else the run's name, else both, else with the folder's name."""
+    """The variant's name in one study; else the model's where it tells the runs apart, else the run's, else both."""
+    if len({folder.path.resolve().parent for folder in folders}) == 1 < len(folders):
+        paths = [folder.path.resolve() for folder in folders]
+        if (paths[0].parent / STUDY_FILE).is_file():
+            return [path.name for path in paths]
     models = [str((folder.run.get("model") or {}).get("name") or folder.run.get("name") or "") for folder in folders]
     if len(set(models)) == len(models) and all(models):
         return models

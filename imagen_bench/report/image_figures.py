@@ -24,7 +24,6 @@ _LINE_INCHES = 0.135
 _CHAR_INCHES = 0.066
 _LARGEST_CELL = 1.25
 _PIXELS_PER_INCH = 300
-_FORMATS = ("png", "pdf")  # pictures gain nothing from SVG
 
 
 def grid_figure(grid: Grid, name: str) -> Drawing:
@@ -67,7 +66,7 @@ def grid_figure(grid: Grid, name: str) -> Drawing:
     desc = f"{grid.title}. {grid.rule} Columns: {', '.join(grid.heads[place] for place in shown)}. Rows: "
     desc += "; ".join(_row_words(row, shown) for row in grid.rows) + "."
     tiles = [tile for row in grid.rows for tile in (row.tiles[place] for place in shown) if tile is not None]
-    return Drawing(name, grid.title, desc, figure, tile_table(tiles), _FORMATS)
+    return Drawing(name, grid.title, desc, figure, tile_table(tiles))
 
 
 def contact_figure(
@@ -113,7 +112,7 @@ def contact_figure(
     weights = ", ".join(f"{weight:g}" for weight in sorted({tile.guidance_weight for tile in tiles}))
     prompts = "; ".join(told or [tile.prompt for tile in tiles])
     desc = f"{title}: contact sheet of {len(tiles)} images at w = {weights}: {prompts}."
-    return Drawing(name, title, desc, figure, tile_table(tiles), _FORMATS)
+    return Drawing(name, title, desc, figure, tile_table(tiles))
 
 
 def tile_table(tiles: Sequence[Tile]) -> pd.DataFrame:

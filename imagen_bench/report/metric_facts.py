@@ -1,4 +1,4 @@
-"""What each metric measures: name, direction, range, definition, source, and how its interval is made."""
+"""What each metric measures: name, direction, range, definition and source; its interval, the metric itself says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ class MetricFacts:
         range: Range of values.
         source: Paper that defines it.
         biased: Whether the value depends on the number of images, so that only equal numbers compare.
-        interval: How the 95 % interval is made; empty where the run's own words have to say it.
     """
 
     label: str
@@ -25,11 +24,9 @@ class MetricFacts:
     range: str
     source: str
     biased: bool = False
-    interval: str = ""
 
 
 _FRECHET = "Fréchet distance of two Gaussians fitted to the features of generated and reference images"
-_BLOCKS = "95 % interval: delete-one-block jackknife over prompts; the reference set is held fixed."
 _DISTANCE = "0 for equal sets, no upper end"
 _NAEEM = "Naeem et al. 2020, arXiv:2002.09797"
 _KYNKAANNIEMI = "Kynkäänniemi et al. 2019, arXiv:1904.06991"
@@ -42,7 +39,6 @@ FACTS: dict[str, MetricFacts] = {
         "Cosine similarity of an image and its prompt in the space of a CLIP model, mean of all images.",
         "-1 to 1",
         _HESSEL,
-        interval="95 % interval: Student's t with a standard error clustered by prompt.",
     ),
     "clip_score_100": MetricFacts(
         "CLIP score x 100", True, "The CLIP score times 100, the scale of torchmetrics.", "-100 to 100", _HESSEL
@@ -68,7 +64,6 @@ FACTS: dict[str, MetricFacts] = {
         _DISTANCE,
         "Heusel et al. 2017, arXiv:1706.08500, equation 6, on other features",
         True,
-        _BLOCKS,
     ),
     "fid": MetricFacts(
         "FID",
@@ -77,7 +72,6 @@ FACTS: dict[str, MetricFacts] = {
         _DISTANCE,
         "Heusel et al. 2017, arXiv:1706.08500, equation 6",
         True,
-        _BLOCKS,
     ),
     "fid_infinity": MetricFacts(
         "FID∞",
@@ -140,7 +134,6 @@ FACTS: dict[str, MetricFacts] = {
         _DISTANCE,
         "Stein et al. 2023, arXiv:2306.04675",
         True,
-        _BLOCKS,
     ),
     "clip_fid": MetricFacts(
         "CLIP-FID",
@@ -149,7 +142,6 @@ FACTS: dict[str, MetricFacts] = {
         _DISTANCE,
         "Kynkäänniemi et al. 2022, arXiv:2203.06026",
         True,
-        _BLOCKS,
     ),
     "cmmd": MetricFacts(
         "CMMD",

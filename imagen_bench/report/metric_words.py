@@ -58,6 +58,17 @@ def describe_metric(run: RunData, name: str) -> Metric:
     return Metric(name, str(stated.get("label") or label), bool(stated.get("higher_is_better", higher)))
 
 
+def interval_words(runs: Sequence[RunData], metric: Metric) -> str:
+    """How the intervals of a metric are made: the runs' own words, else those of the metric; empty if nobody says."""
+    from imagen_bench.metrics.base import metrics
+
+    stated = (run.section("protocols").get(metric.name) for run in runs)
+    words = [str(protocol["interval"]) for protocol in stated if isinstance(protocol, dict) and "interval" in protocol]
+    if words:
+        return words[0]
+    return metrics.get(metric.name).interval_words if metric.name in metrics.names() else ""
+
+
 def pareto_axes(metrics: Sequence[Metric]) -> tuple[Metric, Metric] | None:
     """The two metrics of the Pareto figure: the first one where higher is better; FID, or what else lower is better."""
     up = next((metric for metric in metrics if metric.higher_is_better), None)

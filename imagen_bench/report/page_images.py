@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imagen_bench.bench.gallery import best_scored_weight
 from imagen_bench.report.browser import RULE, Browser
 from imagen_bench.report.contact import Grid, Sheet, changes_over_runs, changes_over_weights, pick_sheets, strip_grid
 from imagen_bench.report.data import RunData
 from imagen_bench.report.figures import figure_strips
 from imagen_bench.report.gallery import Tile, data_uri, pick_gallery, read_picture
-from imagen_bench.report.metric_words import Metric
+from imagen_bench.report.metric_words import Metric, weights_words
 
 _STRIP_PIXELS, _SHEET_PIXELS, _GALLERY_PIXELS = 128, 112, 320
 
@@ -70,8 +71,23 @@ def run_images(run: RunData, metrics: Sequence[Metric], several: bool) -> dict[s
         "changed": _page_grid(changed, _SHEET_PIXELS) if changed is not None else None,
         "sheets": [_page_sheet(sheet, several) for sheet in pick_sheets(run, metrics)],
         "gallery": [_picture(tile, _GALLERY_PIXELS) for tile in gallery],
-        "gallery_weight": f"{gallery[0].guidance_weight:g}" if gallery else "",
+        "gallery_words": _gallery_words(run, gallery, metrics),
     }
+
+
+def _gallery_words(run: RunData, gallery: Sequence[Tile], metrics: Sequence[Metric]) -> str:
+    """Weight of the gallery's images, and why it is that one."""
+    if not gallery:
+        return ""
+    weights = sorted({tile.guidance_weight for tile in gallery})
+    words, best = weights_words(weights), best_scored_weight(run.scores)
+    configured = (run.section("config").get("gallery") or {}).get("guidance_weight")
+    if configured is not None:
+        return f"{words}, as the run's configuration says"
+    if best is None or [best[1]] != weights:
+        return words
+    label = next((metric.label for metric in metrics if metric.name == best[0]), best[0])
+    return f"{words}, the weight of the best {label}"
 
 
 def runs_images(runs: Sequence[RunData], metrics: Sequence[Metric]) -> PageGrid | None:

@@ -15,10 +15,10 @@ from imagen_bench.report.cost import cost_facts
 from imagen_bench.report.data import RunData
 from imagen_bench.report.figures import Figures, category_key
 from imagen_bench.report.metric_facts import FACTS
-from imagen_bench.report.metric_words import Metric, metrics_of
+from imagen_bench.report.metric_words import Metric, interval_words, metrics_of
 from imagen_bench.report.page_images import run_images, runs_images
 from imagen_bench.report.page_words import caption_of, findings, lead_of, title_of
-from imagen_bench.report.style import Drawing
+from imagen_bench.report.style import SUFFIXES, Drawing
 from imagen_bench.report.summary import cards, cite_lines, warnings_of
 from imagen_bench.report.svg import inline_svg
 from imagen_bench.report.tables import FORMATS, Table
@@ -153,11 +153,12 @@ def _metric_context(runs: Sequence[RunData], metric: Metric) -> dict[str, Any]:
         "direction": metric.direction,
         "protocols": protocols,
         "facts": FACTS.get(metric.name),
+        "interval": interval_words(runs, metric),
     }
 
 
 def _figure_files(drawing: Drawing) -> Files:
-    suffixes = (*sorted(drawing.formats), "csv")
+    suffixes = (*sorted(SUFFIXES), "csv")
     return tuple((suffix.upper(), f"figures/{drawing.name}.{suffix}") for suffix in suffixes)
 
 

@@ -103,7 +103,6 @@ class Drawing:
         desc: What the figure shows, in words and numbers.
         figure: Matplotlib figure, drawn in `paper_style`.
         numbers: Every plotted number, one row a point.
-        formats: Formats that it is written in.
     """
 
     name: str
@@ -111,12 +110,6 @@ class Drawing:
     desc: str
     figure: Figure
     numbers: pd.DataFrame
-    formats: tuple[str, ...] = SUFFIXES
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Suffixes of its files in the order of writing."""
-        return tuple(suffix for suffix in SUFFIXES if suffix in self.formats)
 
 
 def series_style(position: int) -> Series:
@@ -190,7 +183,7 @@ def paper_style() -> Iterator[None]:
 
 
 def drawing_to_bytes(drawing: Drawing, suffix: str) -> bytes:
-    """The figure as a PNG (300 dpi), SVG or PDF file: equal figures give equal bytes.
+    """The figure as a PNG (300 dpi), SVG or PDF file, pictures embedded: equal figures give equal bytes.
 
     Args:
         drawing: What to save.
@@ -212,9 +205,9 @@ def drawing_to_bytes(drawing: Drawing, suffix: str) -> bytes:
 
 
 def save_drawing(drawing: Drawing, folder: Path) -> list[Path]:
-    """Write the figure in its formats, and its numbers as CSV, into `folder`; returns the paths."""
+    """Write the figure in every format, and its numbers as CSV, into `folder`; returns the paths."""
     paths = []
-    for suffix in drawing.suffixes:
+    for suffix in SUFFIXES:
         path = folder / f"{drawing.name}.{suffix}"
         atomic_write_bytes(path, drawing_to_bytes(drawing, suffix))
         paths.append(path)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from imagen_bench.bench.run_scores import RunScores
-from imagen_bench.bench.sweep_summary import Axis, ParetoSummary, Quantity, SweepSummary, summarize_sweeps
+from imagen_bench.bench.sweep_summary import Axis, ParetoSummary, Quantity, SweepSummary, likely_knees, summarize_sweeps
 from imagen_bench.errors import ImagenBenchError
 from imagen_bench.report.data import RunData
 from imagen_bench.report.metric_words import Metric, pareto_axes, pareto_points, weights_words
@@ -64,7 +64,8 @@ def _sweeps(summary: ParetoSummary, several: bool) -> Table:
     for run in summary.runs:
         cells = [Cell(run.label)] if several else []
         knee = "–" if run.knee_weight is None else f"w = {run.knee_weight:g}"
-        sure = "" if run.p_knee is None else f"probability {run.p_knee:.2f}"
+        likely = [("none" if w is None else f"{w:g}", share) for w, share in likely_knees(run)]
+        sure = ", ".join(f"{weight} ({share:.2f})" for weight, share in likely)
         cells += [
             Cell(f"w = {run.best_weight:g}"),
             _cell(run.best),
@@ -74,15 +75,17 @@ def _sweeps(summary: ParetoSummary, several: bool) -> Table:
         ]
         rows.append(tuple(cells))
         ends = [*_ends(run.best), *_ends(run.hypervolume)]
+        knees = " ".join(f"{'none' if w is None else f'{w:g}'}:{share:g}" for w, share in run.knees)
         may_be_best = " ".join(f"{weight:g}" for weight in run.best_weights)
-        data.append([run.label, run.best_weight, *ends[:3], may_be_best, run.knee_weight, run.p_knee, *ends[3:]])
+        data.append([run.label, run.best_weight, *ends[:3], may_be_best, run.knee_weight, knees, *ends[3:]])
     best = f"Best {y}"
-    columns = ["run", "best_weight", "best", "best_low", "best_high", "may_be_best", "knee_weight", "p_knee"]
+    columns = ["run", "best_weight", "best", "best_low", "best_high", "may_be_best", "knee_weight", "knee_shares"]
     columns += ["hypervolume", "hypervolume_low", "hypervolume_high"]
     corner = " and ".join(f"{name} {value:.4g}" for name, value in zip((x, y), summary.reference_point, strict=True))
     caption = (
         "What each sweep shows, with 95 % intervals. May be best: weights that cannot be told from the best one. "
-        "Knee: the point of the front that lies furthest beyond the line through its ends; a dash where there is none. "
+        "Knee: the point of the front that lies furthest beyond the line through its ends; a dash where there is none; "
+        "below it the weights that have it in 95 % of the draws, with the probability of each. "
         f"Hypervolume: the area that the front beats, from {corner}."
     )
     head = (*(["Run"] if several else []), "At", best, "May be best", "Knee", "Hypervolume")

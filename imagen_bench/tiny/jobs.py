@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +28,12 @@ from imagen_bench.devices import AUTO, open_device
 from imagen_bench.errors import ConfigError
 from imagen_bench.imagen.config import Frozen, StageConfig
 from imagen_bench.imagen.text import TextEncoder
+from imagen_bench.imagen.text_models import encoder_source
 from imagen_bench.imagen.train import Batches, Monitoring, Trainer
 from imagen_bench.imagen.train_log import tensorboard
 from imagen_bench.imagen.train_recipe import RecipeConfig, SamplesConfig, share_of
 from imagen_bench.imagen.train_state import STAGE, STATE
+from imagen_bench.tiny.model_folder import write_model_config
 from imagen_bench.tiny.scorer import ScorerConfig, train_scorer
 from imagen_bench.tiny.text_encoder import TextEncoderConfig, train_text_encoder
 from imagen_bench.workers import join_workers
@@ -113,6 +116,12 @@ def load_train_config(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfi
     return validate(TrainConfig, apply_overrides(read_toml(path), list(overrides)), str(path))
 
 
+def training_overrides(data: str | None = None, out: str | None = None, init_from: str | None = None) -> list[str]:
+    """Overrides that say where a training reads and writes; what is None stays as the file says."""
+    given = {"data.root": data, "out": out, "init_from": init_from}
+    return [f"{key}={json.dumps(value)}" for key, value in given.items() if value]
+
+
 def run_training(
     config: TrainConfig, resume: bool, log: Log, on_step: OnStep | None = None, download: bool = False
 ) -> Path:
@@ -141,7 +150,7 @@ def run_training(
         train_text_encoder(emoji_captions(root, world, config.data.seed), config.encoder, out, log)
     elif config.scorer is not None:
         pairs = contrastive_batches(root, world, config.scorer.batch_size, config.scorer.image_size, config.data.seed)
-        train_scorer(pairs, Path(_encoder_source(config.text_encoder)), config.scorer, out, log)
+        train_scorer(pairs, Path(encoder_source(config.text_encoder or "")), config.scorer, out, log)
     return out
 
 
@@ -186,7 +195,7 @@ def _train_stage(config: TrainConfig, out: Path, resume: bool, on_step: OnStep |
     batches, validation = stage_batches(config.data, recipe.batch_size, stage.image_size, download, share)
     if recipe.validate_every is not None and validation is None:
         raise ConfigError("recipe.validate_every needs pictures to validate on: set data.held_out to their number")
-    encoder = TextEncoder(_encoder_source(config.text_encoder), stage.text_length, device=device)
+    encoder = TextEncoder(encoder_source(config.text_encoder or ""), stage.text_length, device=device)
     record = {
         "data": config.data.model_dump(mode="json"),
         "text_encoder_sha256": encoder.digest,
@@ -201,6 +210,8 @@ def _train_stage(config: TrainConfig, out: Path, resume: bool, on_step: OnStep |
     if config.tensorboard and workers.is_main:
         trainer.monitoring = replace(monitoring, board=tensorboard(out / "tensorboard", trainer.step))
     trainer.fit(on_step)
+    if workers.is_main:
+        write_model_config(out, stage, config.text_encoder or "")
     return out / STAGE
 
 
@@ -219,11 +230,3 @@ def _world(data: DataConfig) -> WorldConfig:
     path = Path(data.world)
     world = WorldConfig.read(path if path.is_file() else asset(data.world))
     return world if data.mix is None else world.with_mix(data.mix)
-
-
-def _encoder_source(name: str | None) -> str:
-    """A folder by path, one that ships by its name, or a hub id of `transformers`."""
-    name = name or ""
-    if Path(name).is_dir() or not name.startswith("models/"):
-        return name
-    return str(asset(name))

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from imagen_bench.files import atomic_write_text
@@ -41,7 +41,7 @@ class TextEncoderConfig(BaseModel):
     max_length: int = 32
     mask_rate: float = 0.2
     decorrelation: float = 0.0
-    steps: int = 1500
+    steps: int = Field(default=1500, ge=20)
     batch_size: int = 64
     learning_rate: float = 2e-3
     seed: int = 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imagen_bench.bench.gallery import gallery_files, gallery_weight, make_gallery, spread_prompts
+from imagen_bench.bench.gallery import best_scored_weight, gallery_files, gallery_weight, make_gallery, spread_prompts
 from imagen_bench.bench.generate import generate_samples
 from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.bench.seeds import sample_seed
@@ -58,8 +58,14 @@ def test_prompts_take_turns_through_categories(toy: RunConfig) -> None:
     assert spread_prompts([], 3) == []
 
 
-def test_weight_of_the_best_fd_is_shown(toy: RunConfig, folder: RunFolder) -> None:
+def test_weight_of_the_best_clip_score_is_shown(toy: RunConfig, folder: RunFolder) -> None:
     (folder.path / "scores.csv").write_text(SCORES)
+    assert gallery_weight(folder, with_gallery(toy)) == 2.0
+    (folder.path / "scores.csv").write_text(
+        SCORES + "m,p,1.5,all,clip_score,0.2,,,20,x\nm,p,1.0,all,clip_score,0.2,,,20,x\n"
+    )
+    assert best_scored_weight(folder.scores()) == ("clip_score", 1.0)
+    (folder.path / "scores.csv").write_text(SCORES.replace("clip_score", "other"))
     assert gallery_weight(folder, with_gallery(toy)) == 1.5
     chosen = validate(RunConfig, apply_overrides(dump_config(toy), ["gallery={guidance_weight=2.0}"]), "test")
     assert gallery_weight(folder, chosen) == 2.0

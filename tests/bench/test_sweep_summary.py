@@ -11,7 +11,7 @@ from scipy import stats
 
 from imagen_bench.bench.run_folder import RunFolder
 from imagen_bench.bench.run_scores import RunScores, ScoreId, joint_scores
-from imagen_bench.bench.sweep_summary import Axis, ParetoSummary, summarize_sweeps
+from imagen_bench.bench.sweep_summary import Axis, ParetoSummary, likely_knees, summarize_sweeps
 from imagen_bench.errors import InputError
 
 DRAWS = 500
@@ -74,6 +74,28 @@ def test_dominance_is_counted_draw_by_draw(tmp_path: Path, write_run) -> None:  
         point = next(p for p in found.runs[number].points if p.guidance_weight == weight)
         assert point.p_dominated == pytest.approx(beaten.mean())
     assert sum(point.p_best or 0.0 for point in found.runs[0].points) == pytest.approx(1.0)
+
+
+def test_the_knee_is_looked_for_in_every_draw(tmp_path: Path, write_run) -> None:  # type: ignore[no-untyped-def]
+    path = write_run(tmp_path / "a", 0, spread=0.3)
+    (run,), joint = (
+        summary(path).runs,
+        joint_scores(opened(path), [ScoreId(0, metric, w) for metric in ("clip_score", "fd") for w in (1.0, 2.0, 4.0)]),
+    )
+    assert joint is not None
+    counted: dict[float | None, int] = {}
+    for draw in joint.draws(DRAWS):
+        # With three weights, the knee is the one in between of a front of three, if it lies beyond the line.
+        (x0, y0), (x1, y1), (x2, y2) = sorted(zip(draw[:3], draw[3:], strict=True))
+        bent = y0 < y1 < y2 and (x1 - x0) / (x2 - x0) > (y1 - y0) / (y2 - y0)
+        weight = (1.0, 2.0, 4.0)[draw[:3].tolist().index(x1)] if bent else None
+        counted[weight] = counted.get(weight, 0) + 1
+    assert dict(run.knees) == {weight: pytest.approx(count / DRAWS) for weight, count in counted.items()}
+    assert len(run.knees) > 1
+    shares = [share for _, share in run.knees]
+    assert shares == sorted(shares, reverse=True)
+    likely = [share for _, share in likely_knees(run)]
+    assert sum(likely) >= 0.95 > sum(likely[:-1])
 
 
 def test_quantities_lie_in_their_intervals(tmp_path: Path, write_run) -> None:  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def test_compare_prints_differences_and_prompts(tmp_path: Path, write_run) -> No
     result = invoke("compare", a, b, "--top", 2)
     assert result.exit_code == 0, result.output
     assert "worse" in result.stdout
+    assert result.stdout.startswith(f"A, baseline   {a}\nB, candidate  {b}\n")
     assert "most regressed prompts by clip_score" in result.stdout
     assert "most improved prompts by clip_score, mean over the common weights" in result.stdout
     found = json.loads(invoke("compare", a, b, "--top", 2, "--json").stdout)
@@ -51,6 +53,21 @@ def test_compare_writes_a_page_that_needs_nothing_else(tmp_path: Path, write_run
     assert lines[0].startswith("prompt_id,prompt,category,difference")
     assert len(lines) == 25
     assert invoke("compare", a, b, "--out", a / "run.json").exit_code == 1
+
+
+def test_compare_says_which_settings_differ(tmp_path: Path, write_run) -> None:  # type: ignore[no-untyped-def]
+    a, b = write_run(tmp_path / "a", 0), write_run(tmp_path / "b", 1)
+    for path, steps in ((a, 8), (b, 12)):
+        record = json.loads((path / "run.json").read_text())
+        record.setdefault("config", {}).setdefault("model", {})["options"] = {"base": {"steps": steps}}
+        record["model"]["options"] = {"base": {"steps": steps}, "sr": {"steps": 2 * steps}}
+        (path / "run.json").write_text(json.dumps(record))
+    result = invoke("compare", a, b, "--out", tmp_path / "page")
+    assert "differs       model.options.base.steps: 8 in A, 12 in B\n" in result.stdout
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8").replace("\u200b", "")
+    rows = re.findall(r'<th scope="row">(model[^<]+)</th><td>(\d+)</td><td>(\d+)</td>', page)
+    # The model's own words are left out where the configuration says the same.
+    assert rows == [("model.options.base.steps", "8", "12"), ("model.options.sr.steps", "16", "24")]
 
 
 def test_gates_decide_the_exit_code(tmp_path: Path, write_run) -> None:  # type: ignore[no-untyped-def]

@@ -150,7 +150,7 @@ def test_wrong_jobs_are_refused_in_one_line(job, override, message, tmp_path):
     assert not (tmp_path / "out" / "stage").exists()
 
 
-@pytest.mark.parametrize("name", ["text_encoder", "scorer", "base", "sr256"])
+@pytest.mark.parametrize("name", ["text_encoder", "scorer", "base", "sr256", "small"])
 def test_the_recipes_that_ship_are_valid(name):
     from imagen_bench.assets import asset
     from imagen_bench.tiny.jobs import load_train_config

@@ -150,3 +150,11 @@ def test_equal_protocols_of_different_counts_conflict(make_run: Any) -> None:
     with pytest.raises(ProtocolError, match="fd was scored by 2 protocols"):
         check_protocols(runs, force=False)
     assert check_protocols(runs, force=True) == {"fd": (f"{name} of 10 images", f"{name} of 30,000 images")}
+
+
+def test_variants_of_a_study_go_by_their_names(make_run: Any, tmp_path: Path) -> None:
+    paths = [make_run(model=model).rename(tmp_path / name) for model, name in (("m1", "pooled"), ("m2", "tokens"))]
+    assert [run.label for run in load_runs(paths)] == ["m1", "m2"]
+    (tmp_path / "study.json").write_text("{}")
+    assert [run.label for run in load_runs(paths)] == ["pooled", "tokens"]
+    assert [run.label for run in load_runs(paths[:1])] == ["m1"]

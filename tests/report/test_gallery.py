@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import re
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -20,6 +23,8 @@ from imagen_bench.report.gallery import (
     thinned,
 )
 from imagen_bench.report.image_figures import contact_figure, grid_figure
+from imagen_bench.report.metric_words import metrics_of
+from imagen_bench.report.page_images import run_images
 from imagen_bench.report.style import drawing_to_bytes
 
 
@@ -63,7 +68,7 @@ def test_a_broken_image_is_a_gap_in_figures(make_run: Any) -> None:
     assert drawing_to_bytes(grid_figure(strip_grid(pick_strips(run, 1, 1)), "strips"), "png").startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf"])
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_image_figures_give_equal_bytes(make_run: Any, suffix: str) -> None:
     prompts = {"color": "a $5 <cat> 猫 " * 9}
     (run,) = load_runs([make_run(weights=(1.0, 2.0), categories=("color",), prompts_of=prompts, gallery=1)])
@@ -72,6 +77,21 @@ def test_image_figures_give_equal_bytes(make_run: Any, suffix: str) -> None:
     )
     for a, b in zip(first, second, strict=True):
         assert drawing_to_bytes(a, suffix) == drawing_to_bytes(b, suffix)
+
+
+def test_pictures_are_embedded_in_svg(make_run: Any) -> None:
+    (run,) = load_runs([make_run(weights=(1.0, 2.0), categories=("color",))])
+    strips = pick_strips(run, 1)
+    svg = drawing_to_bytes(grid_figure(strip_grid(strips), "strips"), "svg").decode()
+    uris = re.findall(r'xlink:href="(data:image/png;base64,[^"]+)"', svg)
+    assert len(uris) == 2
+    assert not re.search(r'href="(?!data:|#)', svg)
+    for uri, tile in zip(uris, strips[0].tiles, strict=True):
+        shown = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB")
+        picture = read_picture(tile.file)
+        assert picture is not None
+        expected = picture.resize(shown.size, Image.Resampling.LANCZOS)
+        assert np.array_equal(np.asarray(shown), np.asarray(expected))
 
 
 def test_thinned_keeps_both_ends() -> None:
@@ -83,3 +103,16 @@ def test_thumbnail_is_a_small_jpeg() -> None:
     head, _, body = data_uri(Image.new("RGB", (300, 150), "red"), 96).partition(",")
     assert head == "data:image/jpeg;base64"
     assert Image.open(io.BytesIO(base64.b64decode(body))).size == (96, 48)
+
+
+@pytest.mark.parametrize(
+    ("configured", "said"),
+    [(None, "w = 5, the weight of the best CLIP score"), (5.0, "w = 5, as the run's configuration says")],
+)
+def test_the_gallery_says_why_its_weight(make_run: Any, configured: float | None, said: str) -> None:
+    path = make_run(weights=(1.0, 5.0))
+    record = json.loads((path / "run.json").read_text())
+    record["config"]["gallery"] = {"guidance_weight": configured}
+    (path / "run.json").write_text(json.dumps(record))
+    (run,) = load_runs([path])
+    assert run_images(run, metrics_of([run]), several=False)["gallery_words"] == said

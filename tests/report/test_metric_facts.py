@@ -28,3 +28,13 @@ def test_published_directions() -> None:
     # Lower is better for distances alone (FID, KID, CMMD and kin), as their papers say.
     lower = {name for name, facts in FACTS.items() if not facts.higher_is_better}
     assert lower == {"fd", "fid", "fid_infinity", "kid", "fd_dinov2", "clip_fid", "cmmd"}
+
+
+@pytest.mark.parametrize("name", metrics.names())
+def test_every_metric_says_how_its_interval_is_made(name: str) -> None:
+    words = metrics.get(name).interval_words
+    assert words.endswith(".")
+    # All resample or group prompts, never single images; what needs a reference set says that it is held fixed.
+    assert "prompt" in words
+    needs_reference = bool(metrics.get(name).needs & {"reference", "reference_features"})
+    assert ("the reference set is held fixed" in words) == needs_reference

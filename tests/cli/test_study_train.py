@@ -1,0 +1,133 @@
+"""`run --train` on a study that trains its models: what is missing, training, refusal of other models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from imagen_bench.cli.main import main
+
+TOYS = Path(__file__).parents[1] / "toys"
+TRAIN = """
+task = "stage"
+out = "unused"
+text_encoder = "{encoder}"
+[data]
+kind = "folder"
+root = "{folder}/reference"
+captions = "{folder}/captions.csv"
+[stage]
+name = "base"
+image_size = 16
+text_length = 9
+[stage.unet]
+kind = "efficient"
+dim = 8
+channel_mult = [1, 2]
+blocks = [1, 1]
+attention = ["none", "self+text"]
+text_dim = 16
+head_dim = 8
+patch_size = 2
+[stage.diffusion]
+prediction = "x0"
+[recipe]
+steps = 4
+batch_size = 2
+learning_rate = 1e-3
+checkpoint_every = 2
+"""
+STUDY = """
+name = "poolings"
+[training]
+config = "{folder}/train.toml"
+folder = "{folder}/models"
+[model]
+[model.options]
+batch_size = 4
+base = {{ steps = 1 }}
+[prompts]
+set = "{folder}/prompts.csv"
+[sweep]
+guidance_weights = [1.0, 2.0]
+[scores]
+extractor = "stub"
+reference = "{folder}/reference"
+[variants.mean.training]
+model = "mean"
+set = {{ "stage.unet.pooling" = "mean" }}
+[variants.attention.training]
+model = "attention"
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, t5_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(TOYS))
+    import toy_bench
+
+    monkeypatch.setattr("imagen_bench.bench.evaluate.open_extractor", toy_bench.StubExtractor)
+    monkeypatch.setattr("imagen_bench.report.page.write_report", lambda runs, out: out / "index.html")
+    toy_bench.write_world(tmp_path)
+    images = sorted((tmp_path / "reference").glob("*.png"))
+    rows = "".join(f"{image.name},a red apple\n" for image in images)
+    (tmp_path / "captions.csv").write_text(f"file,caption\n{rows}")
+    (tmp_path / "train.toml").write_text(TRAIN.format(folder=tmp_path, encoder=t5_folder))
+    file = tmp_path / "study.toml"
+    file.write_text(STUDY.format(folder=tmp_path))
+    return file
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["run", *map(str, arguments)])
+
+
+def test_a_study_trains_its_models_once_and_runs(study: Path, tmp_path: Path) -> None:
+    command = f"imagen-bench train {tmp_path}/train.toml --out {tmp_path}/models/attention"
+    one = invoke(study, "--variant", "attention", "--out", tmp_path / "out")
+    assert one.exit_code == 1
+    assert one.stderr == f"error: a model of this study is not trained yet: add --train, or run `{command}`\n"
+    planned = json.loads(invoke(study, "--dry-run", "--json").stdout)
+    assert planned["trainings"][1] == command
+    done = invoke(study, "--train", "--limit", "3", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "training 2 of 2" in done.stderr
+    states = {path: path.stat().st_mtime_ns for path in tmp_path.glob("models/*/state.safetensors")}
+    assert len(states) == 2
+    record = json.loads((tmp_path / "out" / "mean" / "run.json").read_text())
+    assert record["config"]["model"]["name"] == f"{tmp_path}/models/mean"
+    again = invoke(study, "--train", "--limit", "3", "--out", tmp_path / "out")
+    assert again.exit_code == 0, again.output
+    assert {path: path.stat().st_mtime_ns for path in states} == states
+    drawn = CliRunner().invoke(
+        main, ["generate", "--model", f"{tmp_path}/models/mean", "--prompt", "a crab", "--out", str(tmp_path / "g")]
+    )
+    assert drawn.exit_code == 0, drawn.output
+
+
+def test_models_trained_otherwise_or_half_are_not_taken(study: Path, tmp_path: Path) -> None:
+    half = CliRunner().invoke(
+        main, ["train", f"{tmp_path}/train.toml", "--out", f"{tmp_path}/models/attention", "--set", "recipe.steps=2"]
+    )
+    assert half.exit_code == 0, half.output
+    other = invoke(study, "--variant", "attention")
+    assert other.exit_code == 1
+    assert f"{tmp_path}/models/attention was trained with recipe.steps = 2, asked was 4" in other.stderr
+    (tmp_path / "models" / "attention" / "config.toml").unlink()  # as an interrupted training leaves it
+    begun = invoke(study, "--variant", "attention")
+    assert begun.stderr.rstrip().endswith("--resume`")
+    done = invoke(study, "--variant", "attention", "--train", "--limit", "3", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+
+
+def test_wrong_use_is_refused(study: Path, tmp_path: Path) -> None:
+    text = study.read_text()
+    study.write_text(text.replace('model = "attention"', 'model = "mean"'))
+    assert "two variants train" in invoke(study).stderr
+    plain = tmp_path / "plain.toml"
+    run = text.split("[variants")[0].replace("[model]", '[model]\nname = "m"')
+    plain.write_text(run.split("[training]")[0] + "[model]" + run.split("[model]", 1)[1])
+    assert invoke(plain, "--train").exit_code == 2
