@@ -86,13 +86,13 @@ def covariance_factor(matrix: FloatArray) -> FloatArray:
 
     S1^1/2 S2 S1^1/2 and F^T S2 F have the same eigenvalues, and Cholesky is many times cheaper than a root.
     """
-    factor = cholesky((matrix + matrix.T) / 2)
+    factor = cholesky(matrix)
     return symmetric_root(matrix) if factor is None else factor
 
 
 def symmetric_root(matrix: FloatArray) -> FloatArray:
     """Return the symmetric root of a symmetric positive semi-definite matrix, negative rounding clipped."""
-    values, vectors = eigenvectors_of((matrix + matrix.T) / 2)
+    values, vectors = eigenvectors_of(matrix)
     root: FloatArray = (vectors * np.sqrt(without_noise(values))) @ vectors.T
     return root
 

@@ -1,8 +1,9 @@
 """Linear algebra of symmetric float64 matrices, by torch: its LAPACK is faster than that of numpy's wheels.
 
 At 2048 dimensions on two cores eigenvalues take 0.7 of numpy's time, eigenvectors 0.4, a Cholesky factor 0.4.
-Results differ by rounding alone. Inputs are copied, which also aligns them: the last bits do not depend on where
-an array happens to lie.
+Results differ by rounding alone. Of a matrix only the lower triangle is read, so that one which is symmetric but
+for rounding need not be made so. Inputs are copied, which also aligns them: the last bits do not depend on where an
+array happens to lie.
 """
 
 from __future__ import annotations
@@ -38,15 +39,14 @@ def eigenvectors_of(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def congruent(matrix: FloatArray, factor: FloatArray) -> FloatArray:
-    """Return F^T S F, D x D, exactly symmetric.
+    """Return F^T S F, D x D, symmetric but for rounding.
 
     Args:
         matrix: S, D x D, symmetric.
         factor: F, D x D.
     """
     f = _copied(factor)
-    product = f.T @ _copied(matrix) @ f
-    return _array((product + product.T) / 2)
+    return _array(f.T @ _copied(matrix) @ f)
 
 
 def _copied(matrix: FloatArray) -> torch.Tensor:

@@ -33,11 +33,17 @@ def test_cholesky_factor_or_none() -> None:
     assert cholesky(np.zeros((3, 3))) is None
 
 
-def test_congruent_is_exactly_symmetric() -> None:
+def test_congruent() -> None:
     matrix, factor = covariance(60, 20), np.random.default_rng(1).standard_normal((20, 20))
-    found = congruent(matrix, factor)
-    np.testing.assert_array_equal(found, found.T)
-    np.testing.assert_allclose(found, factor.T @ matrix @ factor, atol=1e-12)
+    np.testing.assert_allclose(congruent(matrix, factor), factor.T @ matrix @ factor, atol=1e-12)
+
+
+def test_only_the_lower_triangle_is_read() -> None:
+    matrix = covariance(60, 20)
+    lower = np.tril(matrix)
+    np.testing.assert_array_equal(eigenvalues_of(lower), eigenvalues_of(matrix))
+    np.testing.assert_array_equal(eigenvectors_of(lower)[1], eigenvectors_of(matrix)[1])
+    np.testing.assert_array_equal(cholesky(lower), cholesky(matrix))
 
 
 def test_inputs_are_left_as_they_are_and_may_lie_anywhere() -> None:
