@@ -20,10 +20,12 @@ class UNetConfig(Frozen):
     """Shape of a U-Net; one entry a level, from the highest resolution to the lowest.
 
     Attributes:
-        kind: "base" (ADM-style, Imagen F.1) or "efficient" (Efficient U-Net, Imagen B.1).
+        kind: "base" (ADM-style, Imagen F.1), "mirrored" (a base whose way up mirrors its way down, plain convolutions
+            between the levels, one attention a level: less work at the same list of blocks), or "efficient"
+            (Efficient U-Net, Imagen B.1).
         dim: channels at multiplier 1.
         channel_mult: channels of each level as multiples of `dim`.
-        blocks: residual blocks of each level on the way down; the base U-Net has one more on the way up.
+        blocks: residual blocks of each level on the way down; "base" has one more a level on the way up.
         attention: kind of attention of each level.
         head_dim: channels a head (base, 64 in the paper); used where `heads` is not set.
         heads: number of heads of every attention layer (efficient, 8).
@@ -47,7 +49,7 @@ class UNetConfig(Frozen):
             much less memory for about a third more time.
     """
 
-    kind: Literal["base", "efficient"] = "base"
+    kind: Literal["base", "mirrored", "efficient"] = "base"
     dim: int = Field(gt=0)
     channel_mult: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     blocks: tuple[Annotated[int, Field(gt=0)], ...]
@@ -73,7 +75,7 @@ class UNetConfig(Frozen):
         lengths = {len(self.channel_mult), len(self.blocks), len(self.attention)}
         if len(lengths) != 1:
             raise ValueError("channel_mult, blocks and attention must have one entry a level each")
-        if self.position_size is not None and self.kind == "base":
+        if self.position_size is not None and self.kind != "efficient":
             raise ValueError('position_size is for kind = "efficient"')
         if self.text_layout and self.position_size is None:
             raise ValueError("text_layout needs position_size, the side of the training images in pixels")
@@ -109,7 +111,7 @@ class UNetConfig(Frozen):
     @property
     def head_channels(self) -> int:
         """Channels that reach the last normalisation."""
-        return self.channels(0) if self.kind == "base" else self.dim
+        return self.dim if self.kind == "efficient" else self.channels(0)
 
     def head_count(self, channels: int) -> int:
         """Attention heads of a layer with this many channels."""

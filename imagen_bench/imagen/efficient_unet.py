@@ -8,13 +8,13 @@ two sides.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imagen_bench.imagen.attention import TextContext
 from imagen_bench.imagen.conditioning import ConditionedUNet
 from imagen_bench.imagen.config import UNetConfig
-from imagen_bench.imagen.layers import PositionMap, ResBlock, start_like_flax
+from imagen_bench.imagen.layers import PositionMap, ResBlock, UpConv2d, start_like_flax
+from imagen_bench.imagen.mirrored_unet import MirroredUNet
 from imagen_bench.imagen.unet import UNet, attention_of
 
 
@@ -58,14 +58,15 @@ class UBlock(nn.Module):
 
     def __init__(self, config: UNetConfig, level: int, channels: int, out: int, stride: int) -> None:
         super().__init__()
-        self.skip_scale, self.stride = config.skip_scale, stride
+        self.skip_scale = config.skip_scale
         self.stack = Stack(config, level, channels + config.channels(level))
-        self.up = nn.Conv2d(config.channels(level), out, 3, padding=1)
+        channels = config.channels(level)
+        self.up = UpConv2d(channels, out) if stride > 1 else nn.Conv2d(channels, out, 3, padding=1)
 
     def forward(self, x: Tensor, skip: Tensor, cond: Tensor, text: TextContext) -> Tensor:
         """Joins the skip, runs the stack, then upsamples."""
         x = self.stack(torch.cat([x, skip * self.skip_scale], dim=1), cond, text)
-        return self.up(F.interpolate(x, scale_factor=self.stride, mode="nearest") if self.stride > 1 else x)
+        return self.up(x)
 
 
 class EfficientUNet(ConditionedUNet):
@@ -110,7 +111,7 @@ def position_map(config: UNetConfig, level: int, channels: int, cond_dim: int) -
 
 def build_unet(config: UNetConfig) -> nn.Module:
     """The network that a configuration describes, in channels-last layout (faster on CPU and GPU alike)."""
-    network: nn.Module = UNet(config) if config.kind == "base" else EfficientUNet(config)
+    network = {"base": UNet, "mirrored": MirroredUNet, "efficient": EfficientUNet}[config.kind](config)
     if config.start == "flax":
         start_like_flax(network)
     return network.to(memory_format=torch.channels_last)

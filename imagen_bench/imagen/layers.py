@@ -60,6 +60,28 @@ class TimeEmbedding(nn.Module):
         return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=1).to(next(self.mlp.parameters()).dtype))
 
 
+class UpConv2d(nn.Conv2d):
+    """3x3 convolution of an image that is first doubled by repetition: (N,C,H,W) -> (N,O,2H,2W).
+
+    Every 2x2 pixels that it reads of the doubled image are copies of one, so each output pixel is a 2x2 convolution of
+    the small image: four ninths of the products, and no doubled image in memory. On a CPU it is computed as that, a
+    transposed convolution with the taps that meet in a pixel added up: twice as fast from 16x16 pixels on, the same
+    numbers up to rounding. Parameters are those of the 3x3 convolution.
+    """
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Doubles and convolves."""
+        if x.device.type != "cpu" or x.shape[2] * x.shape[3] < 256:
+            return super().forward(resample(x, "up"))
+        # Row t: which of the three taps meet in tap t of the transposed convolution, along either axis.
+        met = self.weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        weight = torch.einsum("ta,ub,ocab->cotu", met, met, self.weight)
+        return F.conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
+
+
 class ResBlock(nn.Module):
     """GroupNorm, SiLU, 3x3, GroupNorm scaled and shifted by the condition, SiLU, 3x3, plus a shortcut (Imagen A.27).
 
@@ -74,7 +96,8 @@ class ResBlock(nn.Module):
         super().__init__()
         self.resample = resample
         self.norm1, self.norm2 = group_norm(channels), group_norm(out_channels)
-        self.conv1 = nn.Conv2d(channels, out_channels, 3, padding=1)
+        up = resample == "up"
+        self.conv1 = UpConv2d(channels, out_channels) if up else nn.Conv2d(channels, out_channels, 3, padding=1)
         self.conv2 = zero_init(nn.Conv2d(out_channels, out_channels, 3, padding=1))
         self.condition = nn.Linear(cond_dim, 2 * out_channels)
         self.dropout = nn.Dropout(dropout)
@@ -84,8 +107,8 @@ class ResBlock(nn.Module):
         """Applies the block to N C H W under a condition (N, cond_dim) that went through a SiLU already."""
         h = silu(self.norm1(x))
         if self.resample is not None:
-            h, x = resample(h, self.resample), resample(x, self.resample)
-        h = self.conv1(h)
+            x = resample(x, self.resample)
+        h = self.conv1(resample(h, "down") if self.resample == "down" else h)
         scale, shift = self.condition(cond)[:, :, None, None].chunk(2, dim=1)
         h = torch.addcmul(shift, self.norm2(h), 1.0 + scale)
         return self.shortcut(x) + self.conv2(self.dropout(silu(h)))

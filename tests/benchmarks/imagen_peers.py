@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class Shape:
     """A network to build.
 
     Attributes:
-        name: "base" and "base-list" (64x64), or "efficient" (super-resolution to 256x256).
+        name: "base" and "base-adm" (64x64), or "efficient" (super-resolution to 256x256).
         size: side of the images in pixels.
         blocks: residual blocks of each level, from the highest resolution on, of networks with as many on the way up as
             down and plain convolutions between the levels.
@@ -45,12 +46,12 @@ class Shape:
         return self.name == "efficient"
 
 
-# "base" compares networks of one depth: 18 residual blocks, or 20 where they are of ADM's kind. "base-list" gives all
-# the same list of blocks, which makes ADM's kind 28 blocks deep and doubles its work.
+# "base" compares networks of one depth: 18 residual blocks, or 20 where they are of ADM's kind. "base-adm" is the depth
+# that ADM's kind has for the list of blocks of "base".
 MULTS, TWO, LOW_TWO = (1, 2, 3, 4), (2, 2, 2, 2), (False, False, True, True)
 SR_MULTS, SR_BLOCKS, LOWEST = (1, 2, 4, 8), (2, 4, 8, 8), (False, False, False, True)
 BASE = Shape("base", 64, 4, 64, MULTS, TWO, LOW_TWO, adm_blocks=(1, 1, 1, 1))
-BASE_LIST = Shape("base-list", 64, 4, 64, MULTS, TWO, LOW_TWO, adm_blocks=TWO)
+BASE_ADM = Shape("base-adm", 64, 4, 64, MULTS, TWO, LOW_TWO, adm_blocks=TWO)
 EFFICIENT = Shape("efficient", 256, 1, 32, SR_MULTS, SR_BLOCKS, LOWEST, adm_blocks=SR_BLOCKS)
 QUICK_BASE = Shape("base", 32, 1, 32, MULTS, TWO, LOW_TWO, adm_blocks=(1, 1, 1, 1))
 QUICK_EFFICIENT = Shape("efficient", 64, 1, 32, SR_MULTS, SR_BLOCKS, LOWEST, adm_blocks=SR_BLOCKS)
@@ -105,7 +106,16 @@ class Inputs:
 
 
 def ours(shape: Shape) -> Subject:
-    """imagen-bench: the base U-Net or the Efficient U-Net, sampled with DDIM."""
+    """imagen-bench: the mirrored base U-Net, sampled with DDIM, or the Efficient U-Net."""
+    return _ours(shape, "efficient" if shape.super_resolution else "mirrored", shape.blocks)
+
+
+def ours_adm(shape: Shape) -> Subject:
+    """imagen-bench: the paper's base U-Net, in ADM's layout, sampled with DDIM."""
+    return _ours(shape, "base", shape.adm_blocks)
+
+
+def _ours(shape: Shape, kind: Literal["base", "mirrored", "efficient"], blocks: tuple[int, ...]) -> Subject:
     from imagen_bench.imagen.cascade import Sampling, sample_stage
     from imagen_bench.imagen.config import StageConfig, UNetConfig
     from imagen_bench.imagen.efficient_unet import build_unet
@@ -113,10 +123,10 @@ def ours(shape: Shape) -> Subject:
     from imagen_bench.imagen.text import TextBatch
 
     config = UNetConfig(
-        kind="efficient" if shape.super_resolution else "base",
+        kind=kind,
         dim=shape.dim,
         channel_mult=shape.mults,
-        blocks=shape.adm_blocks,
+        blocks=blocks,
         attention=tuple("self+text" if attends else "none" for attends in shape.attention),
         text_dim=TEXT_DIM,
         low_res=shape.super_resolution,
@@ -132,7 +142,7 @@ def ours(shape: Shape) -> Subject:
         text, seeds = TextBatch(inputs.text, inputs.mask), list(range(shape.batch))
         return sample_stage(network, stage, Sampling(Sampler("ddim", steps)), text, seeds, GUIDANCE_WEIGHT)
 
-    note = "Efficient U-Net" if shape.super_resolution else "DDIM, dynamic thresholding"
+    note = "Efficient U-Net" if shape.super_resolution else f'kind "{kind}"; DDIM, dynamic thresholding'
     return Subject(network, forward, None if shape.super_resolution else sample, note)
 
 
@@ -246,11 +256,16 @@ def diffusers(shape: Shape) -> Subject:
 
 @dataclass(frozen=True)
 class Peer:
-    """An implementation: how to build it, for which shapes, and the package whose version is recorded."""
+    """An implementation: how to build it, for which shapes, and the package whose version is recorded.
+
+    Attributes:
+        rival: the row of ours that has its layout, which the ratios compare with.
+    """
 
     build: Callable[[Shape], Subject]
     package: str
-    shapes: tuple[str, ...] = ("base", "base-list", "efficient")
+    rival: str
+    shapes: tuple[str, ...]
 
     @property
     def version(self) -> str:
@@ -261,9 +276,11 @@ class Peer:
             return ""
 
 
+OURS, OURS_ADM = "imagen-bench", "imagen-bench, ADM's layout"
 PEERS = {
-    "imagen-bench": Peer(ours, "imagen-bench"),
-    "lucidrains/imagen-pytorch": Peer(lucidrains, "imagen-pytorch"),
-    "MinImagen": Peer(minimagen, "minimagen"),
-    "diffusers": Peer(diffusers, "diffusers", ("base", "base-list")),
+    OURS: Peer(ours, "imagen-bench", OURS, ("base", "efficient")),
+    "lucidrains/imagen-pytorch": Peer(lucidrains, "imagen-pytorch", OURS, ("base", "efficient")),
+    "MinImagen": Peer(minimagen, "minimagen", OURS, ("base", "efficient")),
+    OURS_ADM: Peer(ours_adm, "imagen-bench", OURS_ADM, ("base", "base-adm")),
+    "diffusers": Peer(diffusers, "diffusers", OURS_ADM, ("base", "base-adm")),
 }

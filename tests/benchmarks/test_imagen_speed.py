@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from pathlib import Path
@@ -32,26 +33,37 @@ def test_rows_are_medians_and_extremes_of_all_rounds(speed):
     assert mine["training_ms"] == pytest.approx(750)
     assert mine["images_per_second"] == pytest.approx(0.75)
     assert mine["gflop_per_second"] == pytest.approx(20)
-    assert other["ratio_to_ours"] == pytest.approx(
-        {"forward_ms": 2.0, "training_ms": 0.5, "peak_rss_gib": 1.0, "sampling": 2.25}
-    )
+    assert other["ratio_to_ours"] == pytest.approx({"forward": 2.0, "training": 0.5, "peak_rss": 1.0, "sampling": 2.25})
     table = speed.to_markdown(speed.BASE, [mine, other])
-    assert "| 20 | 2.0 | 3.0 | 150 (100) | 20 | 750 (500) | 0.750 (1.000) | 1.00 | 1.00 |" in table
+    assert "| 20 | 2.0 | 3.0 | 150 (100) | 20 | 750 (500) | 0.750 (1.000) | 1.00 | 1.00, 1.00, 1.00 |" in table
+    assert "| 2.00, 0.50, 2.25 |" in table
 
 
-def test_our_row_is_measured(speed, monkeypatch):
+def test_a_network_without_a_rival_of_its_layout_has_no_ratio(speed):
+    alone = {"implementation": "diffusers", "forward_ms": 1.0}
+    speed.add_ratios([alone])
+    assert "ratio_to_ours" not in alone
+
+
+@pytest.mark.parametrize(
+    # 4 down, 2 in the middle, 4 up; or 2 down and 1 that halves, 2 in the middle, 4 up and 1 that doubles.
+    ("name", "kind", "blocks", "count"),
+    [("imagen-bench", "mirrored", (2, 2), 10), ("imagen-bench, ADM's layout", "base", (1, 1), 10)],
+)
+def test_our_rows_are_measured(speed, monkeypatch, name, kind, blocks, count):
     import torch
 
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     shape = speed.Shape("base", 16, 1, 16, (1, 2), (2, 2), (False, True), adm_blocks=(1, 1))
-    row = speed.measure("imagen-bench", shape, threads=1, quick=True)
+    row = speed.measure(name, shape, threads=1, quick=True)
     from imagen_bench.imagen.config import UNetConfig
     from imagen_bench.imagen.efficient_unet import build_unet
 
-    config = UNetConfig(dim=16, channel_mult=(1, 2), blocks=(1, 1), attention=("none", "self+text"), text_dim=512)
+    config = UNetConfig(
+        kind=kind, dim=16, channel_mult=(1, 2), blocks=blocks, attention=("none", "self+text"), text_dim=512
+    )
     assert row["parameters"] == sum(parameter.numel() for parameter in build_unet(config).parameters())
-    # 2 down and 1 that halves, 2 in the middle, 4 up and 1 that doubles.
-    assert row["residual_blocks"] == 10
+    assert row["residual_blocks"] == count
     assert len(row["forward"]) == len(row["training"]) == len(row["sampling"]) == 1
     assert row["sampling"][0] > row["forward"][0] > 0
     # A 3x3 convolution of the input alone is more than this; the whole is far below 1 GFLOP.
@@ -59,5 +71,6 @@ def test_our_row_is_measured(speed, monkeypatch):
 
 
 def test_a_package_that_is_missing_has_no_version(speed):
-    assert speed.PEERS["imagen-bench"].version
-    assert speed.PEERS["imagen-bench"].__class__(speed.PEERS["imagen-bench"].build, "no-such-package").version == ""
+    peer = speed.PEERS["imagen-bench"]
+    assert peer.version
+    assert dataclasses.replace(peer, package="no-such-package").version == ""

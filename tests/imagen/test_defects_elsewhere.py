@@ -10,13 +10,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from imagen_bench.imagen import attention, conditioning, efficient_unet, layers, text, text_cache, text_models, unet
+from imagen_bench.imagen import (
+    attention,
+    conditioning,
+    efficient_unet,
+    layers,
+    mirrored_unet,
+    text,
+    text_cache,
+    text_models,
+    unet,
+)
 from imagen_bench.imagen.config import UNetConfig
 from imagen_bench.imagen.efficient_unet import build_unet
 from imagen_bench.imagen.text import TextBatch, TextEncoder
 
 TEXT_DIM, LENGTH = 12, 4
-MODULES = [attention, conditioning, efficient_unet, layers, text, text_cache, text_models, unet]
+MODULES = [attention, conditioning, efficient_unet, layers, mirrored_unet, text, text_cache, text_models, unet]
 
 
 def network_of(kind="base", attend="self+text", **more):
@@ -44,7 +54,7 @@ def noise(n=3):
     return torch.randn(n, 3, 8, 8, generator=torch.Generator().manual_seed(2)), torch.linspace(-2, 2, n)
 
 
-EACH = [("base", "self+text"), ("efficient", "self+text"), ("efficient", "cross")]
+EACH = [("base", "self+text"), ("mirrored", "self+text"), ("efficient", "self+text"), ("efficient", "cross")]
 each_network = pytest.mark.parametrize(("kind", "attend"), EACH)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from imagen_bench.imagen.layers import PositionMap, ResBlock, TimeEmbedding, resample, silu, start_like_flax
+from imagen_bench.imagen.layers import PositionMap, ResBlock, TimeEmbedding, UpConv2d, resample, silu, start_like_flax
 
 
 def test_time_embedding_is_sines_and_cosines_of_geometric_frequencies():
@@ -38,6 +38,21 @@ def test_resampling_block_starts_as_plain_resampling(direction, size):
     assert out.shape == (2, 8, size, size)
     assert torch.equal(out, resample(x, direction))
     torch.testing.assert_close(out.mean((2, 3)), x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("size", [(4, 4), (16, 16), (17, 32)])
+def test_doubling_convolution_equals_its_definition(size):
+    """Above 16x16 it is computed at the low resolution; borders and gradients are those of the definition."""
+    torch.manual_seed(0)
+    layer = UpConv2d(3, 5).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    weigh = torch.randn(2, 5, 2 * size[0], 2 * size[1], dtype=torch.float64)
+    doubled = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    expected = nn.functional.conv2d(doubled, layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(layer(x), expected)
+    inputs = (x, layer.weight, layer.bias)
+    found = torch.autograd.grad((layer(x) * weigh).sum(), inputs)
+    torch.testing.assert_close(found, torch.autograd.grad((expected * weigh).sum(), inputs))
 
 
 def test_silu_is_in_place_only_where_no_gradient_needs_its_input():

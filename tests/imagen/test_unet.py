@@ -42,6 +42,7 @@ def inputs(n=3, size=16, length=5, low_res=False, seed=1):
 POOLED_ONLY = ("none", "self")
 CONFIGS = [
     small(), small("efficient"), small("efficient", True), small("efficient", attention=("none", "cross")),
+    small("mirrored"), small("mirrored", True, ("none", "cross")),
     small(patch_size=2), small("efficient", patch_size=2), small(attention=POOLED_ONLY, pooling="mean"),
     small(attention=POOLED_ONLY), small("efficient", True, ("none", "cross"), attention_expansion=2),
     small("efficient", position_size=16),
@@ -168,7 +169,7 @@ def test_memory_layout_changes_nothing_and_is_channels_last_throughout(config):
     torch.testing.assert_close(plain, out, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("config", [small(), small("efficient", True)])
+@pytest.mark.parametrize("config", [small(), small("mirrored"), small("efficient", True)])
 def test_gradients_and_sampling_agree(config):
     """Where no gradient is needed, activations are overwritten in place: the numbers must not notice."""
     network = trained_like(config)
@@ -177,7 +178,7 @@ def test_gradients_and_sampling_agree(config):
     torch.testing.assert_close(network(*given_to(config)).detach(), expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("kind", ["base", "efficient"])
+@pytest.mark.parametrize("kind", ["base", "mirrored", "efficient"])
 def test_gradient_checkpointing_changes_nothing(kind):
     networks = [trained_like(small(kind, dropout=0.1, checkpointing=saving)).train() for saving in (False, True)]
     for network in networks:
@@ -187,7 +188,7 @@ def test_gradient_checkpointing_changes_nothing(kind):
         torch.testing.assert_close(plain.grad, saving.grad, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["base", "efficient"])
+@pytest.mark.parametrize("kind", ["base", "mirrored", "efficient"])
 def test_gradient_checkpointing_keeps_fewer_activations(kind):
     kept = []
     for saving in (False, True):
@@ -199,7 +200,9 @@ def test_gradient_checkpointing_keeps_fewer_activations(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "attention"), [("base", "self+text"), ("efficient", "cross")])
+@pytest.mark.parametrize(
+    ("kind", "attention"), [("base", "self+text"), ("mirrored", "self+text"), ("efficient", "cross")]
+)
 def test_networks_compile_without_a_break(kind, attention):
     config = UNetConfig(
         kind=kind, dim=8, channel_mult=(1,), blocks=(1,), attention=(attention,), text_dim=TEXT_DIM, head_dim=8,
@@ -226,7 +229,7 @@ def test_networks_are_fully_convolutional(config):
         assert network(wide, log_snr, text, mask, low, aug).shape == (3, 3, 16, 32)
 
 
-@pytest.mark.parametrize("config", [small(), small("efficient", True)])
+@pytest.mark.parametrize("config", [small(), small("mirrored"), small("efficient", True)])
 def test_networks_run_in_bfloat16(config):
     network = trained_like(config)
     with torch.no_grad():
@@ -239,7 +242,9 @@ def test_networks_run_in_bfloat16(config):
         assert (rounded.float() - exact).abs().mean() < 0.05 * exact.abs().mean()
 
 
-@pytest.mark.parametrize(("kind", "low", "high"), [("base", 0.8, 1.25), ("efficient", 0.25, 1.25)])
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [("base", 0.8, 1.25), ("mirrored", 0.5, 1.25), ("efficient", 0.25, 1.25)]
+)
 def test_variance_stays_near_one_at_the_start(kind, low, high):
     """Of every block's output, for a smooth picture; skips at 1/sqrt(2) and padded borders take a little each."""
     torch.manual_seed(0)
@@ -259,6 +264,25 @@ def test_variance_stays_near_one_at_the_start(kind, low, high):
     assert max(deviations) < high
 
 
+def test_a_mirrored_network_goes_up_as_it_came_down():
+    config = UNetConfig(
+        kind="mirrored", dim=16, channel_mult=(1, 2, 3), blocks=(1, 3, 2), attention=("none", "self", "self+text"),
+        text_dim=TEXT_DIM, head_dim=8,
+    )  # fmt: skip
+    network, sizes = trained_like(config), {"down": [], "up": []}
+    for way, layers in (("down", network.down), ("up", network.up)):
+        for layer in layers:
+            layer.register_forward_hook(lambda _, __, out, way=way: sizes[way].append(tuple(out.shape[1:3])))
+    network(*inputs())
+    assert sizes["down"] == [(16, 16), (32, 8), *[(32, 8)] * 3, (48, 4), *[(48, 4)] * 2]
+    assert sizes["up"] == [*[(48, 4)] * 2, (32, 8), *[(32, 8)] * 3, (16, 16), (16, 16)]
+    names = [type(module).__name__ for module in network.modules()]
+    assert names.count("ResBlock") == 2 * sum(config.blocks) + 2
+    assert names.count("Attention") == 2 + 2 + 1
+    for number, read in enumerate(layer for layer in network.up if hasattr(layer, "block")):
+        assert read.block.conv1.in_channels == (96, 96, 64, 64, 64, 32)[number]
+
+
 def test_learned_positions_are_an_option_that_is_off_by_default():
     plain, placed = build_unet(small("efficient")), build_unet(small("efficient", position_size=16))
     extra = set(placed.state_dict()) - set(plain.state_dict())
@@ -274,6 +298,7 @@ def test_learned_positions_are_an_option_that_is_off_by_default():
         ({"blocks": (1,)}, "one entry a level"),
         ({"blocks": (1, 0)}, "greater than 0"),
         ({"position_size": 16}, "position_size is for"),
+        ({"kind": "mirrored", "position_size": 16}, "position_size is for"),
         ({"kind": "efficient", "text_layout": True}, "text_layout needs position_size"),
         ({"kind": "efficient", "position_size": 18}, "18 is no multiple of 4"),
         ({"heads": 5}, "32 channels cannot have 5 equal heads"),
