@@ -11,6 +11,7 @@ import click
 
 from imagen_bench.cli.interrupt import one_line_on_interrupt
 from imagen_bench.cli.lazy import LazyGroup
+from imagen_bench.devices import keep_freed_memory
 from imagen_bench.errors import ImagenBenchError
 
 COMMANDS = {
@@ -71,6 +72,7 @@ def main(debug: bool) -> None:
 
     Start with `imagen-bench demo`, which runs everything on a small bundled model, offline on a CPU.
     """
+    keep_freed_memory()
 
 
 def _one_line(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """The networks that `imagen_speed.py` compares: ours and other implementations, built to one shape.
 
 Each builder imports its library, so that one which is missing leaves the others alone. Widths, attention resolutions
-and text length are the same, and depth or block list; everything else is the library's own default.
+and text length are the same, and depth or block list; everything else is the library's own default. Ours keeps freed
+memory, as its command does (`imagen_bench.devices.keep_freed_memory`).
 """
 
 from __future__ import annotations
@@ -116,12 +117,14 @@ def ours_adm(shape: Shape) -> Subject:
 
 
 def _ours(shape: Shape, kind: Literal["base", "mirrored", "efficient"], blocks: tuple[int, ...]) -> Subject:
+    from imagen_bench.devices import keep_freed_memory
     from imagen_bench.imagen.cascade import Sampling, sample_stage
     from imagen_bench.imagen.config import StageConfig, UNetConfig
     from imagen_bench.imagen.efficient_unet import build_unet
     from imagen_bench.imagen.samplers import Sampler
     from imagen_bench.imagen.text import TextBatch
 
+    keep_freed_memory()
     config = UNetConfig(
         kind=kind,
         dim=shape.dim,

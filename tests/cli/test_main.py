@@ -51,6 +51,14 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     return errors
 
 
+def test_every_command_keeps_freed_memory(failing: list[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(main_module, "keep_freed_memory", lambda: calls.append("kept"))
+    failing.append(InputError("after that"))
+    assert "after that" in run("demo").output
+    assert calls == ["kept"]
+
+
 @pytest.mark.parametrize("args", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +14,15 @@ from imagen_bench.cli.main import main
 from imagen_bench.cli.outputs import export_sheets
 from imagen_bench.files import sha256_file
 
-TOYS = Path(__file__).parents[1] / "toys"
-CONFIG = """
-name = "toy"
-seed = 3
-[model]
-name = "toy-model"
-generator = "callable"
-options = {{ target = "toy_bench:sample", batch_size = 4 }}
-[prompts]
-set = "{folder}/prompts.csv"
-[sweep]
-guidance_weights = [1.0, 2.0]
-[scores]
-extractor = "stub"
-reference = "{folder}/reference"
+SHEETS = """
 [sheets]
 guidance_weights = [1.0, 2.0]
 """
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(TOYS))
-    import toy_bench
-
-    monkeypatch.setattr("imagen_bench.bench.evaluate.open_extractor", toy_bench.StubExtractor)
-    monkeypatch.chdir(tmp_path)
-    toy_bench.write_world(tmp_path)
-    file = tmp_path / "toy.toml"
-    file.write_text(CONFIG.format(folder=tmp_path))
-    return file
+def config(write_toy_run: Callable[..., Path]) -> Path:
+    return write_toy_run("toy", SHEETS)
 
 
 @pytest.fixture

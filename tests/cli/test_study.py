@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,7 @@ from click.testing import CliRunner, Result
 
 from imagen_bench.cli.main import main
 
-TOYS = Path(__file__).parents[1] / "toys"
-STUDY = """
-name = "toys"
-[model]
-name = "toy-model"
-generator = "callable"
-options = {{ target = "toy_bench:sample", batch_size = 4 }}
-[prompts]
-set = "{folder}/prompts.csv"
-[sweep]
-guidance_weights = [1.0, 2.0]
-[scores]
-extractor = "stub"
-reference = "{folder}/reference"
+VARIANTS = """
 [variants.first]
 [variants.second]
 seed = 4
@@ -31,22 +19,14 @@ seed = 4
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(TOYS))
-    import toy_bench
-
+def study(write_toy_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     def write_report(runs: list[Path], out: Path) -> Path:
         out.mkdir(exist_ok=True)
         (out / "index.html").write_text(" ".join(run.name for run in runs))
         return out / "index.html"
 
-    monkeypatch.setattr("imagen_bench.bench.evaluate.open_extractor", toy_bench.StubExtractor)
     monkeypatch.setattr("imagen_bench.report.page.write_report", write_report)
-    monkeypatch.chdir(tmp_path)
-    toy_bench.write_world(tmp_path)
-    file = tmp_path / "study.toml"
-    file.write_text(STUDY.format(folder=tmp_path))
-    return file
+    return write_toy_run("toys", VARIANTS)
 
 
 def invoke(*arguments: str | Path) -> Result:

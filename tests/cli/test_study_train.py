@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,36 +11,6 @@ from click.testing import CliRunner, Result
 
 from imagen_bench.cli.main import main
 
-TOYS = Path(__file__).parents[1] / "toys"
-TRAIN = """
-task = "stage"
-out = "unused"
-text_encoder = "{encoder}"
-[data]
-kind = "folder"
-root = "{folder}/reference"
-captions = "{folder}/captions.csv"
-[stage]
-name = "base"
-image_size = 16
-text_length = 9
-[stage.unet]
-kind = "efficient"
-dim = 8
-channel_mult = [1, 2]
-blocks = [1, 1]
-attention = ["none", "self+text"]
-text_dim = 16
-head_dim = 8
-patch_size = 2
-[stage.diffusion]
-prediction = "x0"
-[recipe]
-steps = 4
-batch_size = 2
-learning_rate = 1e-3
-checkpoint_every = 2
-"""
 STUDY = """
 name = "poolings"
 [training]
@@ -65,19 +36,11 @@ model = "attention"
 
 
 @pytest.fixture
-def study(tmp_path: Path, t5_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(TOYS))
-    import toy_bench
-
-    monkeypatch.setattr("imagen_bench.bench.evaluate.open_extractor", toy_bench.StubExtractor)
+def study(toy_world: Path, write_training: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("imagen_bench.report.page.write_report", lambda runs, out: out / "index.html")
-    toy_bench.write_world(tmp_path)
-    images = sorted((tmp_path / "reference").glob("*.png"))
-    rows = "".join(f"{image.name},a red apple\n" for image in images)
-    (tmp_path / "captions.csv").write_text(f"file,caption\n{rows}")
-    (tmp_path / "train.toml").write_text(TRAIN.format(folder=tmp_path, encoder=t5_folder))
-    file = tmp_path / "study.toml"
-    file.write_text(STUDY.format(folder=tmp_path))
+    write_training(toy_world / "reference")
+    file = toy_world / "study.toml"
+    file.write_text(STUDY.format(folder=toy_world))
     return file
 
 

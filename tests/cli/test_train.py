@@ -9,56 +9,15 @@ from click.testing import CliRunner
 
 from imagen_bench.cli.main import main
 
-CONFIG = """
-task = "stage"
-out = "{out}"
-text_encoder = "{encoder}"
-
-[data]
-kind = "folder"
-root = "{images}"
-captions = "{images}/captions.csv"
-
-[stage]
-name = "base"
-image_size = 16
-
-[stage.unet]
-kind = "efficient"
-dim = 8
-channel_mult = [1, 2]
-blocks = [1, 1]
-attention = ["none", "self+text"]
-text_dim = 16
-head_dim = 8
-patch_size = 2
-
-[stage.diffusion]
-prediction = "x0"
-weighting = "v"
-max_weight = 20.0
-
-[recipe]
-steps = 4
-batch_size = 2
-learning_rate = 1e-3
-log_every = 2
-checkpoint_every = 2
-"""
-
 
 @pytest.fixture
-def job(t5_folder, tmp_path):
+def job(write_training, tmp_path):
     """A training configuration on a folder of three pictures with captions."""
     from imagen_bench.images import write_png
 
-    images = tmp_path / "images"
     for index in range(3):
-        write_png(images / f"{index}.png", torch.full((3, 40, 24), 80 * index, dtype=torch.uint8))
-    (images / "captions.csv").write_text("file,caption\n" + "".join(f"{index}.png,a red apple\n" for index in range(3)))
-    path = tmp_path / "train.toml"
-    path.write_text(CONFIG.format(out=tmp_path / "out", encoder=t5_folder, images=images))
-    return path
+        write_png(tmp_path / "images" / f"{index}.png", torch.full((3, 40, 24), 80 * index, dtype=torch.uint8))
+    return write_training(tmp_path / "images")
 
 
 def run(*arguments):
