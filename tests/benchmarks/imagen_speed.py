@@ -1,6 +1,6 @@
 """Speed, memory and work of this Imagen beside other implementations, measured in one run on the CPU.
 
-    python tests/benchmarks/imagen_speed.py [--rounds 5] [--quick] [--threads 2] [--out FOLDER]
+    python tests/benchmarks/imagen_speed.py [--rounds 5] [--shape base] [--quick] [--threads 2] [--out FOLDER]
 
 Every implementation runs in a process of its own; rounds are interleaved, so that a machine that slows down slows all
 of them. Absolute times depend on the machine; compare the ratios. The others come from
@@ -186,6 +186,8 @@ def machine(threads: int) -> dict[str, Any]:
 def compare(options: argparse.Namespace) -> None:
     """Measures all rounds, prints the tables and writes both files."""
     shapes = shapes_of(options.quick)
+    if options.shape:
+        shapes = {name: shape for name, shape in shapes.items() if name in options.shape}
     jobs = [(shape, name) for shape in shapes for name, peer in PEERS.items() if shape in peer.shapes]
     for name in sorted({name for _, name in jobs if not PEERS[name].version}):
         sys.stderr.write(f"{name}: not installed, left out (pip install --no-deps -r tests/benchmarks/peers.txt)\n")
@@ -219,6 +221,7 @@ def main() -> None:
     """Reads the options; with --worker measures one implementation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--shape", action="append", choices=list(shapes_of(False)), help="only this one; repeatable")
     parser.add_argument("--quick", action="store_true", help="small shapes and one repeat, to see that all of it runs")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
