@@ -38,9 +38,10 @@ def test_named_functions_and_classes_exist() -> None:
 
 
 def test_named_files_exist() -> None:
-    files = set(re.findall(r"\b([a-z_]+\.py)\b", text()))
+    files = set(re.findall(r"(?<![/\w])([a-z_]+\.py)\b", text()))
     assert [name for name in sorted(files) if not (MODEL / name).is_file()] == []
-    paths = re.findall(r"`((?:models|imagen_bench)/[\w./-]+)`", text())
+    paths = re.findall(r"[ `]((?:models|imagen_bench|tests)/[\w./-]+)", text())
+    assert len(paths) > 3
     assert [name for name in paths if not (ROOT / name).exists()] == []
     links = re.findall(r"\]\((?!http)([^)#]+)\)", text())
     assert [link for link in links if not (GUIDE.parent / link).exists()] == []

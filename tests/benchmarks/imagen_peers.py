@@ -30,6 +30,7 @@ class Shape:
         attention: which levels attend to pixels and text.
         adm_blocks: the same for networks of ADM's kind, which have one block more a level on the way up, and residual
             blocks between the levels.
+        device: where networks and inputs lie.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Shape:
     blocks: tuple[int, ...]
     attention: tuple[bool, ...]
     adm_blocks: tuple[int, ...]
+    device: str = "cpu"
 
     @property
     def super_resolution(self) -> bool:
@@ -97,13 +99,14 @@ class Inputs:
         """The same inputs for every implementation."""
         generator = torch.Generator().manual_seed(0)
         size = (shape.batch, 3, shape.size, shape.size)
-        return cls(
-            z=torch.randn(size, generator=generator),
-            low_res=torch.randn(size, generator=generator),
-            text=torch.randn(shape.batch, TOKENS, TEXT_DIM, generator=generator),
-            mask=torch.ones(shape.batch, TOKENS, dtype=torch.bool),
-            time=torch.rand(shape.batch, generator=generator),
-        )
+        parts = {
+            "z": torch.randn(size, generator=generator),
+            "low_res": torch.randn(size, generator=generator),
+            "text": torch.randn(shape.batch, TOKENS, TEXT_DIM, generator=generator),
+            "mask": torch.ones(shape.batch, TOKENS, dtype=torch.bool),
+            "time": torch.rand(shape.batch, generator=generator),
+        }
+        return cls(**{name: part.to(shape.device) for name, part in parts.items()})
 
 
 def ours(shape: Shape) -> Subject:
@@ -134,11 +137,12 @@ def _ours(shape: Shape, kind: Literal["base", "mirrored", "efficient"], blocks: 
         text_dim=TEXT_DIM,
         low_res=shape.super_resolution,
     )
-    network, inputs = build_unet(config), Inputs.draw(shape)
-    conditions = [inputs.low_res, torch.zeros(shape.batch)] if shape.super_resolution else []
+    network, inputs = build_unet(config).to(shape.device), Inputs.draw(shape)
+    log_snr = torch.zeros(shape.batch, device=shape.device)
+    conditions = [inputs.low_res, log_snr] if shape.super_resolution else []
 
     def forward() -> Tensor:
-        return network(inputs.z, torch.zeros(shape.batch), inputs.text, inputs.mask, *conditions)
+        return network(inputs.z, log_snr, inputs.text, inputs.mask, *conditions)
 
     def sample(steps: int) -> Tensor:
         stage = StageConfig(name="base", image_size=shape.size, unet=config, text_length=TOKENS)
@@ -167,7 +171,7 @@ def lucidrains(shape: Shape) -> Subject:
         max_text_len=TOKENS,
         memory_efficient=shape.super_resolution,
         lowres_cond=shape.super_resolution,
-    )
+    ).to(shape.device)
     inputs = Inputs.draw(shape)
     low_res = {"lowres_cond_img": inputs.low_res, "lowres_noise_times": inputs.time} if shape.super_resolution else {}
 
@@ -201,7 +205,7 @@ def minimagen(shape: Shape) -> Subject:
         text_embed_dim=TEXT_DIM,
         memory_efficient=shape.super_resolution,
         lowres_cond=shape.super_resolution,
-    )
+    ).to(shape.device)
     inputs = Inputs.draw(shape)
     low_res = {"lowres_cond_img": inputs.low_res, "lowres_noise_times": inputs.time} if shape.super_resolution else {}
 
@@ -239,11 +243,11 @@ def diffusers(shape: Shape) -> Subject:
         encoder_hid_dim_type="text_proj",
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
-    )
+    ).to(shape.device)
     inputs = Inputs.draw(shape)
 
     def forward() -> Tensor:
-        return network(inputs.z, torch.full((shape.batch,), 500), inputs.text).sample
+        return network(inputs.z, torch.full((shape.batch,), 500, device=shape.device), inputs.text).sample
 
     def sample(steps: int) -> Tensor:
         scheduler = DDIMScheduler(thresholding=True, sample_max_value=100.0)

@@ -1,6 +1,7 @@
-"""Speed, memory and work of this Imagen beside other implementations, measured in one run on the CPU.
+"""Speed, memory and work of this Imagen beside other implementations, measured in one run, on the CPU or a GPU.
 
     python tests/benchmarks/imagen_speed.py [--rounds 5] [--shape base] [--quick] [--threads 2] [--out FOLDER]
+    python tests/benchmarks/imagen_speed.py --device cuda --precision bf16 --batch 64
 
 Every implementation runs in a process of its own; rounds are interleaved, so that a machine that slows down slows all
 of them. Absolute times depend on the machine; compare the ratios. The others come from
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +32,35 @@ from torch.utils.flop_counter import FlopCounterMode
 STEPS = 24
 REPEATS = {"forward": 5, "training": 3, "sampling": 1}
 COLUMNS = (
-    "implementation", "residual blocks", "parameters, M", "GFLOP/img", "forward ms/img median (min)", "GFLOP/s",
-    "forward + backward ms/img median (min)", "images/s, 24 steps, w = 3, median (max)", "peak RSS, GiB",
+    "implementation",
+    "residual blocks",
+    "parameters, M",
+    "GFLOP/img",
+    "forward ms/img median (min)",
+    "GFLOP/s (share of matmul's)",
+    "forward + backward ms/img median (min)",
+    "images/s, 24 steps, w = 3, median (max)",
+    "peak memory, GiB",
     "forward, training, sampling: times as long as ours of that layout",
-)  # fmt: skip
+)
 
 
-def shapes_of(quick: bool) -> dict[str, Shape]:
-    """The shapes by name; small ones for a quick look at whether everything runs."""
-    return {shape.name: shape for shape in ((QUICK_BASE, QUICK_EFFICIENT) if quick else (BASE, BASE_ADM, EFFICIENT))}
+def shapes_of(options: argparse.Namespace) -> dict[str, Shape]:
+    """The chosen shapes by name; small ones for a quick look at whether everything runs."""
+    shapes = (QUICK_BASE, QUICK_EFFICIENT) if options.quick else (BASE, BASE_ADM, EFFICIENT)
+    chosen = [shape for shape in shapes if not options.shape or shape.name in options.shape]
+    return {shape.name: replace(shape, device=options.device, batch=options.batch or shape.batch) for shape in chosen}
 
 
-def measure(name: str, shape: Shape, threads: int, quick: bool) -> dict[str, Any]:
+def measure(name: str, shape: Shape, threads: int, quick: bool, precision: str = "float32") -> dict[str, Any]:
     """Measures one implementation in this process; times are seconds a call."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     subject = PEERS[name].build(shape)
     network = subject.network.eval()
     repeats = dict.fromkeys(REPEATS, 1) if quick else REPEATS
-    with torch.inference_mode():
+    mixed = torch.autocast(torch.device(shape.device).type, torch.bfloat16, enabled=precision == "bf16")
+    with torch.inference_mode(), mixed:
         with FlopCounterMode(display=False) as counter:
             subject.forward()
         forward = seconds_of(subject.forward, repeats["forward"])
@@ -57,7 +69,9 @@ def measure(name: str, shape: Shape, threads: int, quick: bool) -> dict[str, Any
 
     def step() -> None:
         network.zero_grad(set_to_none=True)
-        subject.forward().square().mean().backward()
+        with mixed:
+            loss = subject.forward().square().mean()
+        loss.backward()
 
     network.train()
     training = seconds_of(step, repeats["training"])
@@ -66,22 +80,41 @@ def measure(name: str, shape: Shape, threads: int, quick: bool) -> dict[str, Any
         "residual_blocks": residual_blocks(network),
         "flop_per_image": counter.get_total_flops() / shape.batch,
         "note": subject.note,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        * (1 if sys.platform == "darwin" else 1024),
+        "peak_bytes": peak_bytes(),
+        "matmul_flop_per_second": matmul_speed(shape.device, precision, 256 if quick else 4096),
         "forward": forward,
         "training": training,
         "sampling": sampling,
     }
 
 
+def peak_bytes() -> int:
+    """Most memory of this process so far: what torch had allocated on the GPU where it used one, else resident."""
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def matmul_speed(device: str, precision: str, size: int) -> float:
+    """FLOP/s of a product of two large square matrices: what the machine can do, whatever its data sheet says."""
+    a = torch.ones(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    return 2.0 * size**3 / min(seconds_of(lambda: a @ a, 3))
+
+
 def seconds_of(work: Callable[[], object], repeats: int, warm: bool = True) -> list[float]:
-    """Duration of each run, after one that warms up."""
-    if warm:
+    """Duration of each run, after one that warms up; a GPU's queue is empty at both ends."""
+
+    def finish() -> None:
         work()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+
+    if warm:
+        finish()
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        work()
+        finish()
         times.append(time.perf_counter() - started)
     return times
 
@@ -91,6 +124,7 @@ def run_round(name: str, shape: str, options: argparse.Namespace) -> dict[str, A
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, __file__, "--threads", str(options.threads), "--worker", name, shape, str(result)]
+        command += ["--device", options.device, "--precision", options.precision, "--batch", str(options.batch)]
         command += ["--quick"] if options.quick else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
@@ -112,7 +146,7 @@ def summarise(name: str, shape: Shape, rounds: list[dict[str, Any]]) -> dict[str
         "residual_blocks": rounds[0]["residual_blocks"],
         "parameters": rounds[0]["parameters"],
         "gflop_per_image": rounds[0]["flop_per_image"] / 1e9,
-        "peak_rss_gib": max(row["peak_rss_bytes"] for row in rounds) / 2**30,
+        "peak_gib": max(row["peak_bytes"] for row in rounds) / 2**30,
         "forward_ms": statistics.median(per_image["forward"]),
         "forward_ms_min": min(per_image["forward"]),
         "training_ms": statistics.median(per_image["training"]),
@@ -121,7 +155,9 @@ def summarise(name: str, shape: Shape, rounds: list[dict[str, Any]]) -> dict[str
         "images_per_second_max": max(rates) if rates else None,
         "seconds": times,
     }
-    return row | {"gflop_per_second": row["gflop_per_image"] / row["forward_ms"] * 1000}
+    speed = row["gflop_per_image"] / row["forward_ms"] * 1000
+    matmul = max(row["matmul_flop_per_second"] for row in rounds) / 1e9
+    return row | {"gflop_per_second": speed, "share_of_matmul": speed / matmul}
 
 
 def add_ratios(rows: list[dict[str, Any]]) -> None:
@@ -134,7 +170,7 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
         ratios = {kind: row[f"{kind}_ms"] / mine[f"{kind}_ms"] for kind in ("forward", "training")}
         if row["images_per_second"] and mine["images_per_second"]:
             ratios["sampling"] = mine["images_per_second"] / row["images_per_second"]
-        row["ratio_to_ours"] = ratios | {"peak_rss": row["peak_rss_gib"] / mine["peak_rss_gib"]}
+        row["ratio_to_ours"] = ratios | {"peak": row["peak_gib"] / mine["peak_gib"]}
 
 
 def to_markdown(shape: Shape, rows: list[dict[str, Any]]) -> str:
@@ -155,17 +191,17 @@ def to_markdown(shape: Shape, rows: list[dict[str, Any]]) -> str:
             f"{row['parameters'] / 1e6:.1f}",
             f"{row['gflop_per_image']:.1f}",
             f"{row['forward_ms']:.0f} ({row['forward_ms_min']:.0f})",
-            f"{row['gflop_per_second']:.0f}",
+            f"{row['gflop_per_second']:.0f} ({row['share_of_matmul']:.0%})",
             f"{row['training_ms']:.0f} ({row['training_ms_min']:.0f})",
             f"{rate:.3f} ({row['images_per_second_max']:.3f})" if rate else "-",
-            f"{row['peak_rss_gib']:.2f}",
+            f"{row['peak_gib']:.2f}",
             ", ".join(f"{ratios[kind]:.2f}" for kind in REPEATS if kind in ratios) or "-",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def machine(threads: int) -> dict[str, Any]:
+def machine(threads: int, device: str) -> dict[str, Any]:
     """What the numbers were measured on."""
     info = Path("/proc/cpuinfo")
     names = (
@@ -174,6 +210,7 @@ def machine(threads: int) -> dict[str, Any]:
         else []
     )
     return {
+        "gpu": torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
         "cpu": names[0] if names else platform.processor() or platform.machine(),
         "cores": len(names) or None,
         "threads": threads,
@@ -185,9 +222,7 @@ def machine(threads: int) -> dict[str, Any]:
 
 def compare(options: argparse.Namespace) -> None:
     """Measures all rounds, prints the tables and writes both files."""
-    shapes = shapes_of(options.quick)
-    if options.shape:
-        shapes = {name: shape for name, shape in shapes.items() if name in options.shape}
+    shapes = shapes_of(options)
     jobs = [(shape, name) for shape in shapes for name, peer in PEERS.items() if shape in peer.shapes]
     for name in sorted({name for _, name in jobs if not PEERS[name].version}):
         sys.stderr.write(f"{name}: not installed, left out (pip install --no-deps -r tests/benchmarks/peers.txt)\n")
@@ -200,7 +235,7 @@ def compare(options: argparse.Namespace) -> None:
                 del measured[shape, name]
             else:
                 measured[shape, name].append(result)
-    where, tables, result = machine(options.threads), [], {}
+    where, tables, result = machine(options.threads, options.device), [], {}
     for shape_name, shape in shapes.items():
         rows = [
             summarise(name, shape, rounds) for (of, name), rounds in measured.items() if of == shape_name and rounds
@@ -208,12 +243,14 @@ def compare(options: argparse.Namespace) -> None:
         add_ratios(rows)
         result[shape_name] = rows
         tables.append(to_markdown(shape, rows))
-    head = f"{where['cpu']}, {where['threads']} threads, torch {where['torch']}, {options.rounds} rounds"
+    place = where["gpu"] or f"{where['cpu']}, {where['threads']} threads"
+    head = f"{place}, {options.precision}, torch {where['torch']}, {options.rounds} rounds"
     text = "\n".join([head + (" (quick: small shapes, no numbers to quote)" if options.quick else ""), "", *tables])
     sys.stdout.write(text)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "imagen_speed.md").write_text(text, encoding="utf-8")
     content = {"machine": where, "rounds": options.rounds, "quick": options.quick, "steps": STEPS, "shapes": result}
+    content |= {"precision": options.precision}
     (options.out / "imagen_speed.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -221,7 +258,10 @@ def main() -> None:
     """Reads the options; with --worker measures one implementation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--shape", action="append", choices=list(shapes_of(False)), help="only this one; repeatable")
+    parser.add_argument("--shape", action="append", choices=("base", "base-adm", "efficient"), help="only this")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16: autocast")
+    parser.add_argument("--batch", type=int, default=0, help="images a batch; 0: the shape's own")
     parser.add_argument("--quick", action="store_true", help="small shapes and one repeat, to see that all of it runs")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
@@ -231,7 +271,7 @@ def main() -> None:
         compare(options)
         return
     name, shape, result = options.worker
-    row = measure(name, shapes_of(options.quick)[shape], options.threads, options.quick)
+    row = measure(name, shapes_of(options)[shape], options.threads, options.quick, options.precision)
     Path(result).write_text(json.dumps(row), encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import importlib
 import sys
@@ -20,7 +21,8 @@ def test_rows_are_medians_and_extremes_of_all_rounds(speed):
     def measured(forward, training, sampling):
         return {
             "parameters": 2_000_000, "residual_blocks": 20, "flop_per_image": 3e9, "note": "",
-            "peak_rss_bytes": 2**30, "forward": forward, "training": training, "sampling": sampling,
+            "peak_bytes": 2**30, "matmul_flop_per_second": 8e10,
+            "forward": forward, "training": training, "sampling": sampling,
         }  # fmt: skip
 
     mine = speed.summarise(
@@ -33,9 +35,9 @@ def test_rows_are_medians_and_extremes_of_all_rounds(speed):
     assert mine["training_ms"] == pytest.approx(750)
     assert mine["images_per_second"] == pytest.approx(0.75)
     assert mine["gflop_per_second"] == pytest.approx(20)
-    assert other["ratio_to_ours"] == pytest.approx({"forward": 2.0, "training": 0.5, "peak_rss": 1.0, "sampling": 2.25})
+    assert other["ratio_to_ours"] == pytest.approx({"forward": 2.0, "training": 0.5, "peak": 1.0, "sampling": 2.25})
     table = speed.to_markdown(speed.BASE, [mine, other])
-    assert "| 20 | 2.0 | 3.0 | 150 (100) | 20 | 750 (500) | 0.750 (1.000) | 1.00 | 1.00, 1.00, 1.00 |" in table
+    assert "| 20 | 2.0 | 3.0 | 150 (100) | 20 (25%) | 750 (500) | 0.750 (1.000) | 1.00 | 1.00, 1.00, 1.00 |" in table
     assert "| 2.00, 0.50, 2.25 |" in table
 
 
@@ -68,6 +70,28 @@ def test_our_rows_are_measured(speed, monkeypatch, name, kind, blocks, count):
     assert row["sampling"][0] > row["forward"][0] > 0
     # A 3x3 convolution of the input alone is more than this; the whole is far below 1 GFLOP.
     assert 2 * 9 * 3 * 16 * 16 * 16 < row["flop_per_image"] < 1e9
+
+
+def test_shapes_are_chosen_by_name_and_get_device_and_batch(speed):
+    options = argparse.Namespace(quick=False, shape=["base"], device="cuda:1", batch=64)
+    (shape,) = speed.shapes_of(options).values()
+    assert (shape.name, shape.device, shape.batch) == ("base", "cuda:1", 64)
+    options = argparse.Namespace(quick=False, shape=None, device="cpu", batch=0)
+    assert [shape.batch for shape in speed.shapes_of(options).values()] == [4, 4, 1]
+
+
+def test_mixed_precision_is_measured(speed, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    dtypes = []
+    linear = torch.nn.functional.linear
+    monkeypatch.setattr(
+        torch.nn.functional, "linear", lambda *given: dtypes.append((out := linear(*given)).dtype) or out
+    )
+    shape = speed.Shape("base", 16, 1, 16, (1,), (1,), (False,), adm_blocks=(1,))
+    speed.measure("imagen-bench", shape, threads=1, quick=True, precision="bf16")
+    assert set(dtypes) == {torch.bfloat16}
 
 
 def test_a_package_that_is_missing_has_no_version(speed):
