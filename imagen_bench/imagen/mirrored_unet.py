@@ -2,7 +2,7 @@
 
 Plain convolutions between the levels as in DDPM (arXiv 2006.11239, appendix B), as many blocks on the way up as on the
 way down as in imagen-pytorch and MinImagen; blocks, attention and conditioning are the base U-Net's own. Four levels of
-two blocks are 18 deep, where ADM's layout is 28 deep and takes about two thirds more work.
+two blocks are 18 deep, where ADM's layout is 28 deep and takes about 60 % more work.
 """
 
 from __future__ import annotations
