@@ -20,12 +20,7 @@ from imagen_bench.bench.metric_set import MetricSet, MetricUse, PromptSource, ch
 from imagen_bench.bench.progress import progress_bar
 from imagen_bench.bench.protocol import prompt_set_key
 from imagen_bench.bench.reference_pass import extract_alone
-from imagen_bench.bench.run_features import (
-    READ_BATCH,
-    feature_file,
-    finished_weights,
-    image_features,
-)
+from imagen_bench.bench.run_features import READ_BATCH, feature_file, finished_weights, image_features
 from imagen_bench.bench.run_folder import (
     SAMPLE_SCORE_COLUMNS,
     SCORE_COLUMNS,

@@ -138,7 +138,8 @@ def measured_costs(run: Path) -> Costs:
         raise RunFolderError(f"{run} has no times of images: give a run that drew some, such as one with --limit 64")
     config = folder.run.get("config") or {}
     skips = (config.get("model") or {}).get("generator") in _SKIP_UNGUIDED
-    at_one, guided = (timed.loc[chosen, "seconds"] for chosen in _unguided(timed["guidance_weight"]))
+    is_one = timed["guidance_weight"] == 1
+    at_one, guided = timed.loc[is_one, "seconds"], timed.loc[~is_one, "seconds"]
     factor = 2.0 if skips else 1.0
     image = float(guided.mean()) if len(guided) else float(at_one.mean()) * factor
     unguided = float(at_one.mean()) if len(at_one) else image / factor
@@ -184,10 +185,6 @@ def assumptions(loads: Sequence[Load], costs: Costs) -> list[str]:
             "metrics that store features and the report's pictures grow with their number"
         )
     return notes
-
-
-def _unguided(weights: Any) -> tuple[Any, Any]:
-    return weights == 1, weights != 1
 
 
 def _each(spent: Mapping[str, Any], stage: str) -> float | None:

@@ -13,7 +13,6 @@ import click
 if TYPE_CHECKING:
     from imagen_bench.bench.plan import Costs, Load, Projection
 
-_NAMES = {"images": "images", "features": "features", "reference": "reference", "scores": "scores", "outputs": "report"}
 MOST_WORKERS = 100_000
 
 
@@ -124,9 +123,8 @@ def _table(rows: list[Projection]) -> list[str]:
 
     if not rows:
         return []
-    parts = [part for part in _NAMES if part in rows[0].parts]
-    head = ["workers", *(_NAMES[part] for part in parts), "total"]
-    lines = [[f"{row.workers:,}", *(duration(row.parts[part]) for part in parts), duration(row.total)] for row in rows]
+    head = ["workers", *("report" if part == "outputs" else part for part in rows[0].parts), "total"]
+    lines = [[f"{row.workers:,}", *map(duration, row.parts.values()), duration(row.total)] for row in rows]
     return ["", *aligned([head, *lines]), ""]
 
 

@@ -100,14 +100,21 @@ def test_a_spoilt_run_ends_as_it_was_or_says_what_is_wrong(
     assert {name: (folder / name).read_bytes() for name in files_below(folder)} == outside
 
 
+def altered(folder: Path, place: Path, name: str, old: bytes, new: bytes) -> Path:
+    """A copy of the run in which some bytes of a file are replaced, once."""
+    run = place / "run"
+    shutil.copytree(folder / "run", run)
+    data = (run / name).read_bytes()
+    assert old in data
+    (run / name).write_bytes(data.replace(old, new, 1))
+    return run
+
+
 def test_a_line_of_the_journal_that_changed_and_still_is_json_counts_as_lost(
     world: tuple[RunConfig, Path], tmp_path: Path, contents: Contents
 ) -> None:
     config, folder = world
-    run = tmp_path / "run"
-    shutil.copytree(folder / "run", run)
-    journal = run / "journal" / "0.jsonl"
-    journal.write_text(journal.read_text().replace("a toy of kind 0", "a boy of kind 0", 1))
+    run = altered(folder, tmp_path, "journal/0.jsonl", b"a toy of kind 0", b"a boy of kind 0")
     run_benchmark(config, run, limit=LIMIT)
     assert contents(run) == contents(folder / "run")
 
@@ -116,10 +123,7 @@ def test_scores_that_were_changed_are_not_shown_and_are_made_anew(
     world: tuple[RunConfig, Path], tmp_path: Path, contents: Contents
 ) -> None:
     config, folder = world
-    run = tmp_path / "run"
-    shutil.copytree(folder / "run", run)
-    scores = run / "scores.csv"
-    scores.write_text(scores.read_text().replace(",0.", ",1.", 1))
+    run = altered(folder, tmp_path, "scores.csv", b",0.", b",1.")
     with pytest.raises(ImagenBenchError, match="changed since the run made it: run the run's own command again"):
         load_runs([run])
     run_benchmark(config, run, limit=LIMIT)
@@ -127,11 +131,6 @@ def test_scores_that_were_changed_are_not_shown_and_are_made_anew(
 
 
 def test_a_table_of_samples_with_a_changed_byte_is_not_read(world: tuple[RunConfig, Path], tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(world[1] / "run", run)
-    table = run / "samples.parquet"
-    data = table.read_bytes()
-    at = data.index(b"a toy of kind")
-    table.write_bytes(data[:at] + b"b" + data[at + 1 :])
+    run = altered(world[1], tmp_path, "samples.parquet", b"a toy of kind", b"b toy of kind")
     with pytest.raises(ImagenBenchError, match="is damaged"):
         RunFolder.open(run).samples()

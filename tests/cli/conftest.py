@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 TOYS = Path(__file__).parents[1] / "toys"
+TOY_MODEL = """
+name = "toy-model"
+generator = "callable"
+options = { target = "toy_bench:sample", batch_size = 4 }
+"""
 TOY_RUN = """
 name = "{name}"
 seed = 3
 [model]
-name = "toy-model"
-generator = "callable"
-options = {{ target = "toy_bench:sample", batch_size = 4 }}
+{model}
 [prompts]
 set = "{folder}/prompts.csv"
 [sweep]
@@ -76,11 +79,11 @@ def toy_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def write_toy_run(toy_world: Path) -> Callable[..., Path]:
-    """Write the configuration of a run in the toy world, with `more` tables behind it."""
+    """Write the configuration of a run in the toy world, of the toy or another model, with `more` tables behind it."""
 
-    def write(name: str, more: str = "") -> Path:
+    def write(name: str, more: str = "", model: str = TOY_MODEL) -> Path:
         path = toy_world / f"{name}.toml"
-        path.write_text(TOY_RUN.format(name=name, folder=toy_world, more=more), encoding="utf-8")
+        path.write_text(TOY_RUN.format(name=name, folder=toy_world, model=model, more=more), encoding="utf-8")
         return path
 
     return write

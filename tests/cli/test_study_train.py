@@ -11,22 +11,11 @@ from click.testing import CliRunner, Result
 
 from imagen_bench.cli.main import main
 
-STUDY = """
-name = "poolings"
+MODEL = "options = { batch_size = 4, base = { steps = 1 } }"
+TRAININGS = """
 [training]
 config = "{folder}/train.toml"
 folder = "{folder}/models"
-[model]
-[model.options]
-batch_size = 4
-base = {{ steps = 1 }}
-[prompts]
-set = "{folder}/prompts.csv"
-[sweep]
-guidance_weights = [1.0, 2.0]
-[scores]
-extractor = "stub"
-reference = "{folder}/reference"
 [variants.mean.training]
 model = "mean"
 set = {{ "stage.unet.pooling" = "mean" }}
@@ -36,12 +25,13 @@ model = "attention"
 
 
 @pytest.fixture
-def study(toy_world: Path, write_training: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(
+    toy_world: Path, write_toy_run: Callable[..., Path], write_training: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:  # fmt: skip
     monkeypatch.setattr("imagen_bench.report.page.write_report", lambda runs, out: out / "index.html")
     write_training(toy_world / "reference")
-    file = toy_world / "study.toml"
-    file.write_text(STUDY.format(folder=toy_world))
-    return file
+    return write_toy_run("poolings", TRAININGS.format(folder=toy_world), MODEL)
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -86,11 +76,7 @@ def test_models_trained_otherwise_or_half_are_not_taken(study: Path, tmp_path: P
     assert done.exit_code == 0, done.output
 
 
-def test_wrong_use_is_refused(study: Path, tmp_path: Path) -> None:
-    text = study.read_text()
-    study.write_text(text.replace('model = "attention"', 'model = "mean"'))
+def test_wrong_use_is_refused(study: Path, write_toy_run: Callable[..., Path]) -> None:
+    study.write_text(study.read_text().replace('model = "attention"', 'model = "mean"'))
     assert "two variants train" in invoke(study).stderr
-    plain = tmp_path / "plain.toml"
-    run = text.split("[variants")[0].replace("[model]", '[model]\nname = "m"')
-    plain.write_text(run.split("[training]")[0] + "[model]" + run.split("[model]", 1)[1])
-    assert invoke(plain, "--train").exit_code == 2
+    assert invoke(write_toy_run("plain"), "--train").exit_code == 2
